@@ -1,0 +1,99 @@
+import { type AuthModule, AuthModuleError } from '../../auth-module/auth-module.ts';
+import type { Database } from '../../database.ts';
+import type { ErrorClass } from '../../rules/termination.ts';
+import { recordOutcomes } from './record-outcomes.ts';
+import { halves, type Page, type TerminationWork } from './work.ts';
+
+/** Pages of one termination in flight; what is in flight at the Auth Module altogether is bounded by its slots. */
+const LANES = 4;
+/** Calls that may fail in a row, as a whole, before the Auth Module counts as down; more each time, so that many poison chains are told apart too. */
+const failuresInARow = (attempt: number): number => Math.min(12 * 2 ** Math.max(0, attempt - 1), 192);
+/** Failures of a whole call that may lie in what was sent: a smaller page may pass. The others lie in the Auth Module or the way to it. */
+const mayLieInThePage: ReadonlySet<ErrorClass> = new Set(['server-error', 'rejected', 'bad-response', 'timeout']);
+
+export interface PassOptions {
+  database: Database;
+  authModule: AuthModule;
+  work: TerminationWork;
+  /** Passes before this one, in a row, that confirmed nothing; from 1. */
+  attempt: number;
+  signal: AbortSignal;
+}
+
+/** What one pass over a termination's work has met. */
+export interface PassState {
+  /** Something was confirmed. */
+  progressed: boolean;
+  /** The Auth Module counts as down: stop, and come back later. */
+  broken: boolean;
+  failure: { errorClass: ErrorClass; refused: boolean; retryAfterMs: number | null } | null;
+  /** Chains and sessions that failed in this pass: not again before the next. */
+  failed: Set<string>;
+  /** Calls that were made and are not yet in the books. */
+  unrecordedCalls: number;
+  inARow: number;
+}
+
+export const newPass = (): PassState => ({ progressed: false, broken: false, failure: null, failed: new Set(), unrecordedCalls: 0, inARow: 0 });
+
+/**
+ * Sends every page, several at a time. A page that was refused as a whole comes again in halves, after all others had
+ * their turn: one poison chain holds up nobody. Never throws for the Auth Module; `state` tells what it did.
+ */
+export async function sendPages(options: PassOptions, state: PassState, pages: AsyncIterator<Page>): Promise<void> {
+  const again: Page[] = [];
+  const next = async (): Promise<Page | undefined> => {
+    if (state.broken || options.signal.aborted) return undefined;
+    const fresh = await pages.next();
+    return fresh.done ? again.shift() : fresh.value;
+  };
+  const lane = async () => {
+    for (let page = await next(); page !== undefined; page = await next()) again.push(...(await send(options, state, page)));
+  };
+  await Promise.all(Array.from({ length: LANES }, lane));
+  // a lane that found nothing to do may have left before another one's page came back in halves
+  if (again.length > 0 && !state.broken && !options.signal.aborted) await sendPages(options, state, noPages(again));
+}
+
+async function* noPages(again: Page[]): AsyncGenerator<Page> {
+  yield* again;
+}
+
+/** Sends one page and writes down what was confirmed; returns the parts that are worth another try in this pass. */
+async function send(options: PassOptions, state: PassState, page: Page): Promise<Page[]> {
+  const { work, authModule, database } = options;
+  try {
+    const result = await authModule.invalidateRefreshChains({ organizationId: work.organizationId, terminationId: work.id, ...page }, options.signal);
+    state.inARow = 0;
+    state.progressed ||= [...result.chains.values(), ...result.sessions.values()].some((outcome) => outcome !== 'failed');
+    if (result.errorClass !== null) {
+      state.failure = { errorClass: result.errorClass, refused: false, retryAfterMs: null };
+      for (const [ids, told] of [[page.chainIds, result.chains], [page.sessionIds, result.sessions]] as const) {
+        for (const id of ids) if ((told.get(id) ?? 'failed') === 'failed') state.failed.add(id);
+      }
+    }
+    await recordOutcomes(database, { terminationId: work.id, organizationId: work.organizationId, ...result, calls: takeCalls(state, 1) });
+    return [];
+  } catch (error) {
+    if (!(error instanceof AuthModuleError)) throw error;
+    noteFailure(options, state, error);
+    await recordOutcomes(database, { terminationId: work.id, organizationId: work.organizationId, chains: new Map(), sessions: new Map(), errorClass: error.errorClass, calls: takeCalls(state, 1) });
+    const parts = mayLieInThePage.has(error.errorClass) ? halves(page) : [];
+    if (parts.length === 0) for (const id of [...page.chainIds, ...page.sessionIds]) state.failed.add(id);
+    return parts;
+  }
+}
+
+/** Remembers why a whole call was not answered, and when that means that the Auth Module is down. */
+export function noteFailure({ attempt }: Pick<PassOptions, 'attempt'>, state: PassState, error: AuthModuleError): void {
+  state.failure = { errorClass: error.errorClass, refused: error.refused, retryAfterMs: error.retryAfterMs };
+  state.inARow += 1;
+  state.broken ||= !mayLieInThePage.has(error.errorClass) || state.inARow >= failuresInARow(attempt);
+}
+
+/** The calls that are still to be counted, and `more`; they are counted once. */
+export function takeCalls(state: PassState, more: number): number {
+  const calls = state.unrecordedCalls + more;
+  state.unrecordedCalls = 0;
+  return calls;
+}

@@ -1,0 +1,117 @@
+import { sql } from 'kysely';
+import { type Database, row, rows, type Transaction } from '../../database.ts';
+import type { TerminationScopeKind, TerminationStatus } from '../../rules/termination.ts';
+
+/** A termination as its workflow's activities need it. */
+export interface TerminationWork {
+  id: string;
+  organizationId: string;
+  scopeKind: TerminationScopeKind;
+  scopeId: string;
+  cutoff: string;
+  keptSessionIds: string[];
+  status: TerminationStatus;
+  /** Moves with every decision; `completed` is only ever written for the revision that was swept. */
+  revision: number;
+  completedMsAgo: number | null;
+  verified: boolean;
+  sessionsPending: number;
+  chainsPending: number;
+}
+
+export const readWork = (database: Database, id: string): Promise<TerminationWork | undefined> =>
+  row<TerminationWork>(
+    database.pool,
+    sql`select id, organization_id as "organizationId", scope_kind as "scopeKind", scope_id as "scopeId", cutoff, kept_session_ids as "keptSessionIds",
+        status, revision, verified_at is not null as verified, sessions_pending as "sessionsPending", chains_pending as "chainsPending",
+        (extract(epoch from current_instant() - completed_at) * 1000)::float8 as "completedMsAgo"
+      from terminations where id = ${id}::uuid`,
+  );
+
+/** One call to the Auth Module: up to 500 sign-ins and up to 500 chains. */
+export interface Page {
+  sessionIds: string[];
+  chainIds: string[];
+}
+export const PAGE_SIZE = 500;
+
+interface Item {
+  kind: 'session' | 'chain';
+  id: string;
+}
+
+export function toPages(items: readonly Item[]): Page[] {
+  const of = (kind: Item['kind']) => items.filter((item) => item.kind === kind).map((item) => item.id);
+  const [sessionIds, chainIds] = [of('session'), of('chain')];
+  const count = Math.ceil(Math.max(sessionIds.length, chainIds.length) / PAGE_SIZE);
+  const part = (ids: string[], n: number) => ids.slice(n * PAGE_SIZE, (n + 1) * PAGE_SIZE);
+  return Array.from({ length: count }, (_, n) => ({ sessionIds: part(sessionIds, n), chainIds: part(chainIds, n) }));
+}
+
+/** Halves of a page that was refused as a whole, so that one poison chain is found; a page of one has none. */
+export function halves({ sessionIds, chainIds }: Page): Page[] {
+  if (sessionIds.length + chainIds.length <= 1) return [];
+  if (sessionIds.length > 0 && chainIds.length > 0) return [{ sessionIds, chainIds: [] }, { sessionIds: [], chainIds }];
+  const cut = (ids: string[], from: number, to?: number) => ids.slice(Math.ceil(ids.length * from), to === undefined ? undefined : Math.ceil(ids.length * to));
+  return [
+    { sessionIds: cut(sessionIds, 0, 0.5), chainIds: cut(chainIds, 0, 0.5) },
+    { sessionIds: cut(sessionIds, 0.5), chainIds: cut(chainIds, 0.5) },
+  ];
+}
+
+/**
+ * What earlier attempts left unconfirmed, at most `limit` of each, in random order: items that fail every time must
+ * not stand before the others for ever.
+ */
+export async function leftovers(database: Database, work: TerminationWork, limit: number): Promise<Page[]> {
+  if (work.sessionsPending + work.chainsPending === 0) return [];
+  const pending = await rows<Item>(
+    database.pool,
+    sql`(select 'session' as kind, id from sessions where termination_id = ${work.id} and sign_in_outcome = 'pending' order by random() limit ${limit})
+      union all
+      (select 'chain', id from refresh_token_chains where termination_id = ${work.id} and outcome = 'pending' order by random() limit ${limit})`,
+  );
+  return toPages(pending);
+}
+
+/** The sessions in scope, at or before the cutoff, that no termination has yet; null where the decision itself has claimed all. */
+const unclaimed = (work: TerminationWork) => {
+  const fenced = sql`s.termination_id is null and s.organization_id = ${work.organizationId} and s.fenced_from <= ${work.cutoff}::timestamptz and s.id <> all (${work.keptSessionIds}::text[])`;
+  switch (work.scopeKind) {
+    case 'session':
+      return sql`s.termination_id is null and s.organization_id = ${work.organizationId} and s.id = ${work.scopeId}`;
+    case 'user':
+      return sql`${fenced} and s.user_id = ${work.scopeId}`;
+    case 'organization':
+      return fenced;
+    case 'grant':
+      return sql`s.termination_id is null and s.organization_id = ${work.organizationId} and s.support_access_grant_id = ${work.scopeId}::uuid`;
+  }
+};
+
+/**
+ * Marks the next page of sessions, and their chains, as this termination's work and counts them, in one transaction.
+ * Empty pages: nothing is left to claim. Two claimers never get the same session.
+ */
+export async function claimPage(transaction: Transaction, work: TerminationWork): Promise<Page[]> {
+  const claimed = await rows<Item>(
+    transaction,
+    sql`with page as (
+        select s.organization_id, s.id from sessions s where ${unclaimed(work)} order by s.id limit ${PAGE_SIZE} for update skip locked
+      ), claimed as (
+        update sessions s set termination_id = ${work.id}, sign_in_outcome = 'pending',
+          ended_at = coalesce(s.ended_at, current_instant()), end_reason = coalesce(s.end_reason, 'terminated')
+        from page where s.organization_id = page.organization_id and s.id = page.id and s.termination_id is null returning s.id
+      ), chains as (
+        update refresh_token_chains r set termination_id = ${work.id}, outcome = 'pending'
+        from claimed where r.organization_id = ${work.organizationId} and r.session_id = claimed.id and r.termination_id is null returning r.id
+      ), counted as (
+        update terminations t set sessions_total = sessions_total + c.sessions, sessions_pending = sessions_pending + c.sessions,
+          chains_total = chains_total + c.chains, chains_pending = chains_pending + c.chains
+        from (select (select count(*) from claimed)::int as sessions, (select count(*) from chains)::int as chains) c
+        where t.id = ${work.id} and c.sessions > 0
+      )
+      select 'session' as kind, id from claimed union all select 'chain', id from chains`,
+  );
+  return toPages(claimed);
+}

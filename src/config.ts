@@ -1,0 +1,93 @@
+import { z } from 'zod';
+
+const port = z.coerce.number().int().min(0).max(65_535);
+const integer = (min: number, max: number) => z.coerce.number().int().min(min).max(max);
+const url = z.url({ protocol: /^https?$/ });
+const claim = (name: string) => z.string().min(1).default(name);
+
+/** Every variable this service reads, apart from the Temporal SDK's own (TLS, API key) and OpenTelemetry's (`OTEL_*`). */
+export const environmentSchema = z.object({
+  PORT: port.default(3000),
+  HOST: z.string().min(1).default('0.0.0.0'),
+  DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/ }),
+  DATABASE_POOL_SIZE: integer(2, 200).default(10),
+  TEMPORAL_ADDRESS: z.string().min(1).default('localhost:7233'),
+  TEMPORAL_NAMESPACE: z.string().min(1).default('default'),
+  TEMPORAL_TASK_QUEUE: z.string().min(1).default('session-management'),
+  AUTH_MODULE_URL: url,
+  AUTH_MODULE_TOKEN: z.string().min(1),
+  AUTH_MODULE_TIMEOUT_MS: integer(100, 120_000).default(5_000),
+  AUTH_MODULE_CONCURRENCY: integer(1, 1_000).default(16),
+  JWT_ISSUER: z.string().min(1),
+  JWT_AUDIENCE: z.string().min(1),
+  JWKS_URL: url,
+  JWT_CLAIM_ROLES: claim('roles'),
+  JWT_CLAIM_ORGANIZATION: claim('org_id'),
+  JWT_CLAIM_SESSION: claim('sid'),
+  JWT_CLAIM_SCOPE: claim('scope'),
+  JWT_CLAIM_SUPPORT_ACCESS_GRANT: claim('support_access_grant_id'),
+  ACCESS_TOKEN_TTL_SECONDS: integer(1, 86_400).default(300),
+  VERIFY_AFTER_SECONDS: integer(1, 86_400).default(60),
+  GRANT_MIN_SECONDS: integer(1, 31_536_000).default(300),
+  GRANT_MAX_SECONDS: integer(1, 7_776_000).default(2_592_000),
+  SESSION_RETENTION_DAYS: integer(1, 3_650).default(90),
+  WRITES_PER_MINUTE: integer(0, 1_000_000).default(600),
+  LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
+  METRICS_PORT: port.optional(),
+  SHUTDOWN_GRACE_SECONDS: integer(1, 600).default(20),
+});
+
+export type Environment = z.infer<typeof environmentSchema>;
+
+/** The parsed configuration, frozen. Durations carry their unit in the name. */
+export type Config = Readonly<ReturnType<typeof shape>>;
+
+const shape = (e: Environment) => ({
+  http: { port: e.PORT, host: e.HOST },
+  database: { url: e.DATABASE_URL, poolSize: e.DATABASE_POOL_SIZE },
+  temporal: { address: e.TEMPORAL_ADDRESS, namespace: e.TEMPORAL_NAMESPACE, taskQueue: e.TEMPORAL_TASK_QUEUE },
+  authModule: { url: e.AUTH_MODULE_URL, token: e.AUTH_MODULE_TOKEN, timeoutMs: e.AUTH_MODULE_TIMEOUT_MS, concurrency: e.AUTH_MODULE_CONCURRENCY },
+  jwt: {
+    issuer: e.JWT_ISSUER,
+    audience: e.JWT_AUDIENCE,
+    jwksUrl: e.JWKS_URL,
+    claims: {
+      roles: e.JWT_CLAIM_ROLES,
+      organization: e.JWT_CLAIM_ORGANIZATION,
+      session: e.JWT_CLAIM_SESSION,
+      scope: e.JWT_CLAIM_SCOPE,
+      supportAccessGrant: e.JWT_CLAIM_SUPPORT_ACCESS_GRANT,
+    },
+  },
+  accessTokenTtlSeconds: e.ACCESS_TOKEN_TTL_SECONDS,
+  verifyAfterSeconds: e.VERIFY_AFTER_SECONDS,
+  grants: { minSeconds: e.GRANT_MIN_SECONDS, maxSeconds: e.GRANT_MAX_SECONDS },
+  sessionRetentionDays: e.SESSION_RETENTION_DAYS,
+  writesPerMinute: e.WRITES_PER_MINUTE,
+  logLevel: e.LOG_LEVEL,
+  metricsPort: e.METRICS_PORT,
+  shutdownGraceSeconds: e.SHUTDOWN_GRACE_SECONDS,
+});
+
+/** Every problem of the environment at once, one line each. */
+export class ConfigError extends Error {
+  constructor(problems: string[]) {
+    super(`The configuration has ${problems.length === 1 ? 'a problem' : `${problems.length} problems`}:\n${problems.map((p) => `  ${p}`).join('\n')}`);
+    this.name = 'ConfigError';
+  }
+}
+
+/** Reads the environment once; an empty variable counts as absent. Throws `ConfigError` with every problem. */
+export function loadConfig(environment: NodeJS.ProcessEnv = process.env): Config {
+  const present = Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== ''));
+  const parsed = environmentSchema.safeParse(present);
+  const problems = parsed.success ? [] : parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${Object.hasOwn(present, String(issue.path[0])) ? issue.message : 'is required'}`);
+  if (parsed.success && parsed.data.GRANT_MIN_SECONDS > parsed.data.GRANT_MAX_SECONDS) problems.push('GRANT_MIN_SECONDS: must not exceed GRANT_MAX_SECONDS');
+  if (!parsed.success || problems.length > 0) throw new ConfigError(problems);
+  return deepFreeze(shape(parsed.data));
+}
+
+function deepFreeze<T extends object>(value: T): T {
+  for (const inner of Object.values(value)) if (typeof inner === 'object' && inner !== null) deepFreeze(inner as object);
+  return Object.freeze(value);
+}

@@ -1,0 +1,95 @@
+import { defineConfig, MikroORM } from '@mikro-orm/postgresql';
+import { Migrator } from '@mikro-orm/migrations';
+import type { Kysely, RawBuilder } from 'kysely';
+import { entities } from './entities/index.ts';
+import { ServiceError } from './errors.ts';
+
+/** Something SQL can be run on: the pool, or a transaction. */
+export type Queryable = Kysely<unknown>;
+/** A `Queryable` of one open transaction. */
+export type Transaction = Queryable;
+
+export interface Database {
+  orm: MikroORM;
+  url: string;
+  /** The pool, for reads and single statements. */
+  pool: Queryable;
+  /** Runs `work` in one transaction at READ COMMITTED; commits when it resolves, rolls back when it throws. */
+  transaction<T>(work: (transaction: Transaction) => Promise<T>): Promise<T>;
+  close(): Promise<void>;
+}
+
+export interface DatabaseOptions {
+  url: string;
+  applicationName: string;
+  poolSize?: number;
+  statementTimeoutMs?: number;
+}
+
+export const ormOptions = (options: DatabaseOptions) =>
+  defineConfig({
+    clientUrl: options.url,
+    entities,
+    extensions: [Migrator],
+    forceUtcTimezone: true,
+    ignoreUndefinedInQuery: false,
+    pool: { min: 0, max: options.poolSize ?? 10, idleTimeoutMillis: 30_000 },
+    driverOptions: {
+      application_name: options.applicationName,
+      statement_timeout: options.statementTimeoutMs ?? 15_000,
+      idle_in_transaction_session_timeout: 30_000,
+      connectionTimeoutMillis: 800,
+      keepAlive: true,
+    },
+    migrations: {
+      path: new URL('../migrations', import.meta.url).pathname,
+      emit: 'ts',
+      snapshotName: '.snapshot',
+      transactional: true,
+      allOrNothing: true,
+      disableForeignKeys: false,
+    },
+    logger: () => undefined,
+  });
+
+/** Connects lazily: building it needs no server, and a server that is away fails the single call, not the process. */
+export async function openDatabase(options: DatabaseOptions): Promise<Database> {
+  const orm = await MikroORM.init({ ...ormOptions(options), connect: false } as never);
+  return {
+    orm,
+    url: options.url,
+    pool: orm.em.fork().getKysely() as unknown as Queryable,
+    transaction: (work) => orm.em.fork().transactional((em) => work(em.getKysely() as unknown as Transaction)),
+    close: () => orm.close(true),
+  };
+}
+
+/** All rows of a statement. */
+export async function rows<T>(db: Queryable, statement: RawBuilder<T>): Promise<T[]> {
+  return (await statement.execute(db)).rows;
+}
+
+/** The first row of a statement, or undefined. */
+export async function row<T>(db: Queryable, statement: RawBuilder<T>): Promise<T | undefined> {
+  return (await statement.execute(db)).rows[0];
+}
+
+/**
+ * Whether an error means "the database cannot be reached or is going away", so that nothing was decided and a retry is
+ * safe: connection failures, PostgreSQL classes 08 and 57P, pool time-outs. (PostgreSQL manual, appendix A)
+ */
+export function isDatabaseUnavailable(error: unknown): boolean {
+  for (let e = error; e instanceof Error; e = e.cause) {
+    const code = 'code' in e && typeof e.code === 'string' ? e.code : '';
+    if (/^(08|57P|53300|ECONNREFUSED|ECONNRESET|EPIPE|ENOTFOUND|ETIMEDOUT|EAI_AGAIN)/.test(code)) return true;
+    if (e.name === 'DriverException' && /Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error/.test(e.message)) return true;
+    if (/Connection terminated|timeout exceeded when trying to connect|not queryable|Query read timeout/.test(e.message)) return true;
+  }
+  return false;
+}
+
+/** The public error for a failure that only the database explains; anything else is passed through. */
+export const publicDatabaseError = (error: unknown): unknown =>
+  isDatabaseUnavailable(error)
+    ? new ServiceError('database-unavailable', 'The database cannot be reached; nothing was changed and a retry is safe.', { cause: error, headers: { 'Retry-After': '1' } })
+    : error;

@@ -1,0 +1,34 @@
+import { defineEntity, p } from '@mikro-orm/core';
+import { invalidationOutcomes, sessionEndReasons } from '../rules/session.ts';
+
+const instant = () => p.datetime(3);
+
+/**
+ * One sign-in of one user in one organization. What is stored is what was told and decided; whether it is active *now*
+ * also depends on fences, grants and the clock: see `service/session-state.ts`.
+ */
+export const Session = defineEntity({
+  name: 'Session',
+  tableName: 'sessions',
+  properties: {
+    organizationId: p.text().primary(),
+    id: p.text().primary(),
+    userId: p.text(),
+    startedAt: instant(),
+    recordedAt: instant(),
+    fencedFrom: instant().generated('least(started_at, recorded_at) stored'),
+    lastSeenAt: instant(),
+    expiresAt: instant().nullable(),
+    endedAt: instant().nullable(),
+    endReason: p.enum(sessionEndReasons.filter((reason) => reason !== 'expired')).nullable(),
+    terminationId: p.uuid().nullable(),
+    signInOutcome: p.enum([...invalidationOutcomes]).nullable(),
+    ipAddress: p.text().nullable(),
+    userAgent: p.text().nullable(),
+    client: p.text().nullable(),
+    authenticationMethods: p.array(),
+    supportAccessGrantId: p.uuid().nullable(),
+    parentOrganizationId: p.text().nullable(),
+    parentSessionId: p.text().nullable(),
+  },
+});

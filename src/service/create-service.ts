@@ -1,0 +1,41 @@
+import type { Config } from '../config.ts';
+import type { Database } from '../database.ts';
+import type { Deliver } from '../dispatcher/deliver.ts';
+import type { ArmGrant } from '../dispatcher/arm-grant.ts';
+import type { ChangeFeed } from './change-feed.ts';
+import { createGetActiveSessions } from './get-active-sessions.ts';
+import { createGetTermination, createListTerminations, createWatchTermination } from './get-termination.ts';
+import type { SessionManagementService } from './index.ts';
+import { createExportAuditEvents, createListAuditEvents } from './list-audit-events.ts';
+import { createRecordSessionEvents, type RecordSessionEventsOptions } from './session-events/index.ts';
+import { createGrantFunctions } from './support-access/index.ts';
+import { createTerminateOrganizationSessions, createTerminateAllSessions } from './terminate-all-sessions.ts';
+import { createTerminateSession } from './terminate-session.ts';
+
+export interface ServiceOptions extends Pick<RecordSessionEventsOptions, 'onClockDifference'> {
+  database: Database;
+  changes: ChangeFeed;
+  deliver: Deliver;
+  arm: ArmGrant;
+  config: Pick<Config, 'accessTokenTtlSeconds' | 'grants'>;
+}
+
+/** The service as one object; the list of its functions, each from its own file. */
+export function createService({ database, changes, deliver, arm, config, onClockDifference }: ServiceOptions): SessionManagementService {
+  const { accessTokenTtlSeconds } = config;
+  const reading = { database, accessTokenTtlSeconds };
+  const answering = { ...reading, changes, deliver: (id: string) => deliver({ kind: 'termination', id }) };
+  return {
+    getActiveSessions: createGetActiveSessions({ database }),
+    terminateSession: createTerminateSession(answering),
+    terminateAllSessions: createTerminateAllSessions(answering),
+    terminateOrganizationSessions: createTerminateOrganizationSessions(answering),
+    getTermination: createGetTermination(reading),
+    listTerminations: createListTerminations(reading),
+    watchTermination: createWatchTermination({ ...reading, changes }),
+    listAuditEvents: createListAuditEvents({ database }),
+    exportAuditEvents: createExportAuditEvents({ database }),
+    recordSessionEvents: createRecordSessionEvents({ database, onClockDifference }),
+    ...createGrantFunctions({ database, arm, config }),
+  };
+}

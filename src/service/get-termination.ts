@@ -1,0 +1,57 @@
+import { sql } from 'kysely';
+import { type Database, rows } from '../database.ts';
+import { notFound } from '../errors.ts';
+import { isUuid } from '../rules/identifier.ts';
+import type { TerminationView } from '../rules/termination.ts';
+import type { ChangeFeed } from './change-feed.ts';
+import type { SessionManagementService } from './index.ts';
+import { requireLiveGrant } from './live-grant.ts';
+import { pageOf } from './pages.ts';
+import { readTermination, terminationColumns, type TerminationRow, terminationView } from './termination-view.ts';
+
+export interface TerminationReading {
+  database: Database;
+  accessTokenTtlSeconds: number;
+}
+
+/** One termination of the caller's organization. Throws `not-found` for an id that is foreign, malformed or absent. */
+export const createGetTermination =
+  ({ database, accessTokenTtlSeconds }: TerminationReading): SessionManagementService['getTermination'] =>
+  async (terminationId, context) => {
+    await requireLiveGrant(database.pool, context);
+    const found = isUuid(terminationId) ? await readTermination(database.pool, context.organizationId, terminationId) : undefined;
+    if (found === undefined) throw notFound();
+    return terminationView(found, accessTokenTtlSeconds);
+  };
+
+/** The organization's terminations, newest first. */
+export const createListTerminations =
+  ({ database, accessTokenTtlSeconds }: TerminationReading): SessionManagementService['listTerminations'] =>
+  async (context, { limit = 50, after = null } = {}) => {
+    await requireLiveGrant(database.pool, context);
+    const found = await rows<TerminationRow>(
+      database.pool,
+      sql`select ${terminationColumns} from terminations where organization_id = ${context.organizationId}
+        and ${after === null ? sql`true` : sql`id < ${after.id}::uuid`} order by id desc limit ${limit + 1}`,
+    );
+    return pageOf(found, limit, (r) => ({ at: null, id: r.id }), (r) => terminationView(r, accessTokenTtlSeconds));
+  };
+
+/** Between two looks at a termination nothing of which was notified: `stalled` changes by the clock alone. */
+const QUIET_MS = 15_000;
+
+/** The termination now and after every change, until it is verified or the signal aborts. One LISTEN connection serves all watchers. */
+export const createWatchTermination = ({ changes, ...reading }: TerminationReading & { changes: ChangeFeed }): SessionManagementService['watchTermination'] => {
+  const get = createGetTermination(reading);
+  return async function* watchTermination(terminationId, context, signal) {
+    using subscription = changes.subscribe(terminationId);
+    let shown: TerminationView | undefined;
+    while (!signal.aborted) {
+      const termination = await get(terminationId, context);
+      if (JSON.stringify(termination) !== JSON.stringify(shown)) yield termination;
+      shown = termination;
+      if (termination.verifiedAt !== null) return;
+      await subscription.next(QUIET_MS, signal);
+    }
+  };
+};

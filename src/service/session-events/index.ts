@@ -1,0 +1,131 @@
+import { sql } from 'kysely';
+import { type Database, row, rows, type Transaction } from '../../database.ts';
+import { applySessionEvent, type SessionEvent, type SessionRecord } from '../../rules/session-event.ts';
+import type { SessionEventResult, SessionManagementService } from '../index.ts';
+import { judgeAfterCommit } from './judge-after-commit.ts';
+import { endSupportSessionsOf } from './parent-ended.ts';
+import { eventIdOf, parseSessionEvent } from './parse-session-event.ts';
+import { readChains, writeChains } from './stored-chains.ts';
+import { ensureUsers, keyOf, lockSessions, writeSessions } from './stored-sessions.ts';
+import { recordSupportSessions } from './record-support-sessions.ts';
+
+export interface RecordSessionEventsOptions {
+  database: Database;
+  /** Told how far the sender's clock differs: positive is ahead, for certain; negative is behind, or a late delivery. */
+  onClockDifference?: (differenceMs: number) => void;
+}
+
+/** One event of a batch, with what became of it so far. */
+export interface Pending {
+  event: SessionEvent;
+  result: SessionEventResult;
+  /** Whether this event made its session's row. */
+  created: boolean;
+}
+
+/**
+ * Records what the Auth Module reports, at least once and in any order; one result an event, in order. A start is only
+ * answered `accepted` after it was checked against fences, grants and its parent session *after its own commit*: a
+ * decision that commits in between is seen by one or the other.
+ */
+export const createRecordSessionEvents =
+  ({ database, onClockDifference }: RecordSessionEventsOptions): SessionManagementService['recordSessionEvents'] =>
+  async ({ events, sentAt }, organizationId) => {
+    const aheadMs = sentAt === undefined ? 0 : await clockAhead(database, sentAt, onClockDifference);
+    const results = events.map((raw): SessionEventResult => ({ eventId: eventIdOf(raw), outcome: 'rejected', reason: 'invalid' }));
+    const parsed = events.flatMap((raw, n): Pending[] => {
+      const event = parseSessionEvent(raw, aheadMs);
+      const result = results[n];
+      const speaksForIt = organizationId === null || event?.organizationId === organizationId;
+      return event === null || result === undefined || !speaksForIt ? [] : [{ event, result, created: false }];
+    });
+    if (parsed.length > 0) {
+      await store(database, parsed);
+      await judgeAfterCommit(database, parsed);
+    }
+    return results;
+  };
+
+/** A call cannot arrive before it was sent, so a clock ahead is certain; it is kept for the cutoffs of searches. Milliseconds, never negative. */
+async function clockAhead(database: Database, sentAt: string, onDifference?: (ms: number) => void): Promise<number> {
+  const difference = await row<{ ms: number }>(database.pool, sql`select (extract(epoch from ${sentAt}::timestamptz - current_instant()) * 1000)::float8 as ms`);
+  const ms = Math.round(difference?.ms ?? 0);
+  onDifference?.(ms);
+  if (ms <= 0) return 0;
+  await rows(
+    database.pool,
+    sql`insert into auth_module_clock as c (ahead_ms, observed_at) values (${ms}::int, current_instant()) on conflict (only_row) do update
+      set ahead_ms = excluded.ahead_ms, observed_at = excluded.observed_at where excluded.ahead_ms >= c.ahead_ms or c.observed_at < current_instant() - interval '1 hour'`,
+  );
+  return ms;
+}
+
+const MEETINGS = 20;
+
+/** Folds the batch over what is stored and writes it, in one transaction; again, where another made one of its sessions meanwhile. */
+async function store(database: Database, batch: readonly Pending[]): Promise<void> {
+  for (let meeting = 1; ; meeting++) {
+    try {
+      await database.transaction(async (transaction) => {
+        if (!(await fold(transaction, batch))) throw new MetAnother();
+      });
+      return;
+    } catch (error) {
+      if (!(error instanceof MetAnother) || meeting === MEETINGS) throw error;
+    }
+  }
+}
+class MetAnother extends Error {}
+
+async function fold(transaction: Transaction, batch: readonly Pending[]): Promise<boolean> {
+  const events = batch.map((pending) => pending.event);
+  await ensureUsers(transaction, events);
+  const fresh = await markSeen(transaction, events);
+  const stored = await lockSessions(transaction, events);
+  const chains = await readChains(transaction, events);
+  const records = new Map<string, SessionRecord>(stored);
+  const told: SessionEvent[] = [];
+  for (const pending of batch) {
+    const { event, result } = pending;
+    const key = keyOf(event.organizationId, event.sessionId);
+    const applied = belongsElsewhere(chains, event) ? { outcome: 'invalid' as const } : applySessionEvent(records.get(key) ?? null, event);
+    if (applied.outcome === 'invalid') {
+      Object.assign(result, { outcome: 'rejected', reason: 'invalid' });
+      continue;
+    }
+    const isNew = fresh.delete(keyOf(event.organizationId, event.eventId));
+    const newChain = event.chainId !== null && !chains.has(keyOf(event.organizationId, event.chainId));
+    pending.created = !stored.has(key);
+    Object.assign(result, { outcome: !isNew ? 'duplicate' : applied.outcome === 'stale' && newChain ? 'accepted' : applied.outcome, reason: undefined });
+    records.set(key, applied.record);
+    if (event.chainId !== null) chains.set(keyOf(event.organizationId, event.chainId), event.sessionId);
+    told.push(event);
+  }
+  return write(transaction, stored, records, told);
+}
+
+const belongsElsewhere = (chains: ReadonlyMap<string, string>, event: SessionEvent): boolean =>
+  event.chainId !== null && (chains.get(keyOf(event.organizationId, event.chainId)) ?? event.sessionId) !== event.sessionId;
+
+/** Notes the events as seen; returns the keys of those that were not. */
+async function markSeen(transaction: Transaction, events: readonly SessionEvent[]): Promise<Set<string>> {
+  const seen = JSON.stringify(events.map((e) => ({ o: e.organizationId, i: e.eventId })));
+  const fresh = await rows<{ organization_id: string; event_id: string }>(
+    transaction,
+    sql`insert into seen_session_events (organization_id, event_id, seen_at) select distinct on (o, i) o, i, current_instant()
+      from jsonb_to_recordset(${seen}::jsonb) as e(o text, i text) order by o, i on conflict do nothing returning organization_id, event_id`,
+  );
+  return new Set(fresh.map((event) => keyOf(event.organization_id, event.event_id)));
+}
+
+async function write(transaction: Transaction, stored: ReadonlyMap<string, SessionRecord>, records: ReadonlyMap<string, SessionRecord>, told: readonly SessionEvent[]): Promise<boolean> {
+  const changed = [...records].filter(([key, record]) => stored.get(key) !== record);
+  const created = changed.filter(([key]) => !stored.has(key)).map(([, record]) => record);
+  const updated = changed.filter(([key]) => stored.has(key)).map(([, record]) => record);
+  if (!(await writeSessions(transaction, created, updated))) return false;
+  await writeChains(transaction, told);
+  const ended = changed.filter(([key, record]) => record.endedAt !== null && (stored.get(key)?.endedAt ?? null) === null).map(([, record]) => record);
+  await endSupportSessionsOf(transaction, ended);
+  await recordSupportSessions(transaction, created, ended);
+  return true;
+}

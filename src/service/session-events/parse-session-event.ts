@@ -1,0 +1,60 @@
+import { z } from 'zod';
+import { isOpaqueId } from '../../rules/identifier.ts';
+import { type SessionEvent, sessionEventTypes } from '../../rules/session-event.ts';
+
+const id = z.string().refine(isOpaqueId, 'must be 1 to 255 printable characters');
+const instant = z.iso.datetime({ offset: true });
+const text = (max: number) => z.string().max(max).refine((value) => !value.includes('\u0000'), 'must not contain NUL');
+
+export const sessionEventSchema = z.strictObject({
+  eventId: id,
+  type: z.enum(sessionEventTypes),
+  occurredAt: instant,
+  organizationId: id,
+  userId: id,
+  sessionId: id,
+  startedAt: instant,
+  chainId: id.nullish(),
+  expiresAt: instant.nullish(),
+  ipAddress: text(64).nullish(),
+  userAgent: text(4_096).nullish(),
+  client: text(255).nullish(),
+  authenticationMethods: z.array(text(64)).max(20).nullish(),
+  supportAccessGrantId: z.uuid().nullish(),
+  parentSession: z.strictObject({ organizationId: id, sessionId: id }).nullish(),
+});
+
+const EARLIEST = Date.parse('2000-01-01T00:00:00Z');
+const LATEST = Date.parse('2200-01-01T00:00:00Z');
+
+/**
+ * An event as the rules take it, its stamps moved back by `aheadMs`, by how much the sender's clock is ahead for
+ * certain; null where it is malformed. A support start without the staff member's own session is malformed.
+ */
+export function parseSessionEvent(raw: unknown, aheadMs: number): SessionEvent | null {
+  const parsed = sessionEventSchema.safeParse(raw);
+  if (!parsed.success) return null;
+  const e = parsed.data;
+  const stamp = (text: string) => Date.parse(text) - aheadMs;
+  const event: SessionEvent = {
+    ...e,
+    occurredAt: stamp(e.occurredAt),
+    startedAt: stamp(e.startedAt),
+    expiresAt: e.expiresAt == null ? null : stamp(e.expiresAt),
+    chainId: e.chainId ?? null,
+    ipAddress: e.ipAddress ?? null,
+    userAgent: e.userAgent ?? null,
+    client: e.client ?? null,
+    authenticationMethods: e.authenticationMethods ?? null,
+    supportAccessGrantId: e.supportAccessGrantId?.toLowerCase() ?? null,
+    parentSession: e.parentSession ?? null,
+  };
+  const stamps = [event.occurredAt, event.startedAt, event.expiresAt ?? event.startedAt];
+  if (!stamps.every((at) => at > EARLIEST && at < LATEST)) return null;
+  if (event.type === 'session.started' && event.supportAccessGrantId !== null && event.parentSession === null) return null;
+  return event;
+}
+
+/** The event id of something malformed, where it has one, so that its sender can tell which it was. */
+export const eventIdOf = (raw: unknown): string | null =>
+  typeof raw === 'object' && raw !== null && 'eventId' in raw && typeof raw.eventId === 'string' && isOpaqueId(raw.eventId) ? raw.eventId : null;

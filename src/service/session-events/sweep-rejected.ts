@@ -1,0 +1,73 @@
+import { sql } from 'kysely';
+import { row, rows, type Transaction } from '../../database.ts';
+import type { TerminationScope } from '../../rules/termination.ts';
+import { claimSession, insertTermination, lockScope, wakeDispatcher } from '../insert-termination.ts';
+import { systemActor } from '../record-audit.ts';
+import type { Pending } from './index.ts';
+import type { OverSession } from './judge-after-commit.ts';
+
+export interface Rejected {
+  pending: Pending;
+  session: OverSession;
+  scope: TerminationScope | null;
+  cutoff: string | null;
+}
+
+/**
+ * Stores rejected sessions as ended and has each scope of the batch swept once: by the running termination of that
+ * scope, whose cutoff stays, else by a new one with the fence's own cutoff.
+ */
+export async function sweepRejected(transaction: Transaction, rejected: readonly Rejected[]): Promise<void> {
+  await markRejected(transaction, rejected);
+  const scopes = new Map<string, Rejected[]>();
+  for (const r of rejected) {
+    if (r.scope === null) continue;
+    const key = JSON.stringify([r.pending.event.organizationId, r.scope.kind, r.scope.id, r.scope.kind === 'session' ? null : r.cutoff]);
+    scopes.set(key, [...(scopes.get(key) ?? []), r]);
+  }
+  for (const [, group] of [...scopes].toSorted(([a], [b]) => (a < b ? -1 : 1))) await sweepScope(transaction, group);
+  if (scopes.size > 0) await wakeDispatcher(transaction);
+}
+
+async function markRejected(transaction: Transaction, rejected: readonly Rejected[]): Promise<void> {
+  const begun = rejected.filter(({ pending }) => pending.created).map(({ pending: { event } }) => ({ o: event.organizationId, i: event.sessionId }));
+  if (begun.length === 0) return;
+  await rows(
+    transaction,
+    sql`update sessions s set ended_at = current_instant(), end_reason = 'rejected'
+      from jsonb_to_recordset(${JSON.stringify(begun)}::jsonb) as w(o text, i text) where s.organization_id = w.o and s.id = w.i and s.ended_at is null`,
+  );
+}
+
+async function sweepScope(transaction: Transaction, group: readonly Rejected[]): Promise<void> {
+  const [first] = group;
+  if (first === undefined || first.scope === null) return;
+  const { scope, cutoff, session } = first;
+  const { organizationId } = first.pending.event;
+  await lockScope(transaction, organizationId, scope);
+  const kept = scope.kind === 'session' || scope.kind === 'grant' ? [] : (session.kept_session_ids ?? []);
+  const running = await row<{ id: string }>(
+    transaction,
+    sql`update terminations set revision = revision + 1, dispatch_after = current_instant(), dispatch_count = 0
+      where id = (select id from terminations where organization_id = ${organizationId} and scope_kind = ${scope.kind} and scope_id = ${scope.id} and status = 'running'
+        and cutoff >= coalesce(${cutoff}::timestamptz, '-infinity') and kept_session_ids <@ ${kept}::text[] order by requested_at limit 1) and status = 'running' returning id`,
+  );
+  const terminationId =
+    running?.id ?? (await insertTermination(transaction, { organizationId, scope, cutoff, keptSessionIds: kept, requestedBy: systemActor, reason: null, dispatchInMs: 0 }));
+  if (scope.kind === 'session') await claimSession(transaction, terminationId, organizationId, scope.id);
+  await claimLateChains(transaction, terminationId, organizationId, group);
+}
+
+/** Chains told of after their session had been claimed: nobody's work yet, so this termination's. */
+async function claimLateChains(transaction: Transaction, terminationId: string, organizationId: string, group: readonly Rejected[]): Promise<void> {
+  const chainIds = group.flatMap(({ pending }) => (pending.event.chainId === null ? [] : [pending.event.chainId]));
+  if (chainIds.length === 0) return;
+  await rows(
+    transaction,
+    sql`with late as (
+        update refresh_token_chains r set termination_id = ${terminationId}, outcome = 'pending' from sessions s
+        where r.organization_id = ${organizationId} and r.id = any (${chainIds}::text[]) and r.termination_id is null
+          and s.organization_id = r.organization_id and s.id = r.session_id and s.termination_id is not null returning 1
+      ) update terminations set chains_total = chains_total + c.n, chains_pending = chains_pending + c.n from (select count(*)::int as n from late) c where id = ${terminationId} and c.n > 0`,
+  );
+}

@@ -1,0 +1,2 @@
+/** The list of workflows: everything that waits. */
+export { terminateSessions } from './terminate-sessions.ts';

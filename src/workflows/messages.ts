@@ -1,0 +1,40 @@
+/** What travels to and from workflows: inputs, signals, queries and ids. Ids, counts and codes only; never free text. */
+import { defineQuery, defineSignal } from '@temporalio/workflow';
+import type { ErrorClass } from '../rules/termination.ts';
+
+export interface TerminationInput {
+  terminationId: string;
+}
+export interface GrantInput {
+  grantId: string;
+}
+
+/** Workflow ids derive from row ids, so that starting twice is harmless. */
+export const terminationWorkflowId = (terminationId: string): string => `termination:${terminationId}`;
+export const grantWorkflowId = (grantId: string): string => `support-access-grant:${grantId}`;
+
+/** The names under which the worker's bundle registers the workflows. */
+export const terminateSessionsWorkflow = 'terminateSessions';
+export const supportAccessGrantWorkflow = 'supportAccessGrant';
+
+/** "Look again": the row has changed. Carries nothing; a lost, late, doubled or reordered one changes nothing. */
+export const changed = defineSignal('changed');
+/** An operator's: make the next attempt now instead of at the end of the patient delay. */
+export const retryNow = defineSignal('retry-now');
+
+export interface TerminationState {
+  phase: 'ending' | 'waiting' | 'verifying' | 'verified' | 'gone';
+  attempt: number;
+  pendingSessions: number;
+  pendingChains: number;
+  lastErrorClass: ErrorClass | null;
+}
+export const terminationState = defineQuery<TerminationState>('state');
+
+/** Search attributes an operator filters by in the Temporal UI. All are Keywords but the counters. */
+export const searchAttributeNames = {
+  organizationId: 'OrganizationId',
+  scope: 'TerminationScope',
+  phase: 'Phase',
+  lastErrorClass: 'LastErrorClass',
+} as const;
