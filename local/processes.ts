@@ -49,11 +49,11 @@ export async function stopProcess(identity: ProcessIdentity, options: StopOption
 }
 
 /** Whether it has ended within the time. Polled, for it need not be a child of ours. */
-export async function endsWithin(identity: ProcessIdentity, timeoutMs: number): Promise<boolean> {
+export async function endsWithin(identity: ProcessIdentity, timeoutMs: number, lookEveryMs = 20): Promise<boolean> {
   const deadline = Date.now() + timeoutMs;
   while (isAlive(identity)) {
     if (Date.now() > deadline) return false;
-    await sleep(20);
+    await sleep(lookEveryMs);
   }
   return true;
 }

@@ -9,12 +9,19 @@ import { cachedProgram, requireCacheDirectory } from './temporal/cache.ts';
 import { downloadCli } from './temporal/download.ts';
 import { CLI_VERSION, isRecentEnough, versionOf } from './temporal/version.ts';
 
+export interface FindOptions {
+  /** Hears what takes long, and what was passed over. */
+  log: Say;
+  /** Ends fetching and building. */
+  signal?: AbortSignal;
+}
+
 /**
  * The path of a Temporal CLI that is recent enough: TEMPORAL_CLI_PATH, then PATH, then the user's cache; else fetched,
  * else built, into that cache. Two that look at once fetch or build once. What is passed over is said in one line.
  */
-export async function findTemporalCli({ log }: { log: Say }): Promise<string> {
-  return (await findInstalled(log)) ?? (await obtain(log));
+export async function findTemporalCli(options: FindOptions): Promise<string> {
+  return (await findInstalled(options.log)) ?? (await obtain(options));
 }
 
 async function findInstalled(log: Say): Promise<string | undefined> {
@@ -42,7 +49,7 @@ async function isUsable(program: string, log: Say): Promise<boolean> {
 }
 
 /** Puts the program into the cache. Whoever comes second waits for the first. */
-async function obtain(log: Say): Promise<string> {
+async function obtain({ log, signal = new AbortController().signal }: FindOptions): Promise<string> {
   requireCacheDirectory();
   const program = cachedProgram();
   const waiting = ({ pid }: { pid: number }): void =>
@@ -51,15 +58,15 @@ async function obtain(log: Say): Promise<string> {
     `${program}.lock`,
     async () => {
       if (existsSync(program) && (await versionOf(program)) === CLI_VERSION) return; // got meanwhile
-      if (await downloadCli(log)) return;
-      await build(log);
+      if (await downloadCli(log, signal)) return;
+      await build(log, signal);
     },
     waiting,
   );
   return program;
 }
 
-async function build(log: Say): Promise<void> {
+async function build(log: Say, signal: AbortSignal): Promise<void> {
   const ways =
     `Install the Temporal CLI ${CLI_VERSION} (https://docs.temporal.io/cli) and put it on PATH or name it in ` +
     'TEMPORAL_CLI_PATH, or install Go 1.26.8 or newer (https://go.dev/dl) so that it can be built, or set ' +
@@ -67,8 +74,9 @@ async function build(log: Say): Promise<void> {
   const go = findGo();
   if (!go) throw new Problem(`No Temporal CLI was found, and it could not be downloaded.\n${ways}`);
   try {
-    await buildCli(go, log);
+    await buildCli(go, log, signal);
   } catch (error) {
+    signal.throwIfAborted();
     throw new Problem(`The Temporal CLI could not be built.\n${messageOf(error)}\n${ways}`);
   }
 }

@@ -25,15 +25,15 @@ export function findGo(): string | undefined {
 
 /**
  * Compiles the Temporal CLI from the sources that tools/temporal-cli pins by hash, into the cache.
- * An interrupted build leaves nothing there under the program's name, and no compiler running.
+ * An interrupted build leaves nothing there under the program's name.
  */
-export async function buildCli(go: string, say: Say): Promise<void> {
+export async function buildCli(go: string, say: Say, signal: AbortSignal): Promise<void> {
   say(`Building the Temporal CLI ${CLI_VERSION} with Go, once for this user: usually 3 to 7 minutes …`);
   const began = Date.now();
   const part = `${cachedProgram()}.${process.pid}.part`;
   const version = `-X github.com/temporalio/cli/internal/temporalcli.Version=${CLI_VERSION}`;
   try {
-    await run(go, ['build', '-v', '-trimpath', '-ldflags', `-s -w ${version}`, '-o', part, PACKAGE], say);
+    await run(go, ['build', '-v', '-trimpath', '-ldflags', `-s -w ${version}`, '-o', part, PACKAGE], say, signal);
     renameSync(part, cachedProgram());
   } finally {
     rmSync(part, { force: true });
@@ -41,26 +41,24 @@ export async function buildCli(go: string, say: Say): Promise<void> {
   say(`Built in ${duration(Date.now() - began)}.`);
 }
 
-async function run(go: string, args: string[], say: Say): Promise<void> {
+async function run(go: string, args: string[], say: Say, signal: AbortSignal): Promise<void> {
   const child = spawn(go, args, {
     cwd: fileURLToPath(new URL('../../tools/temporal-cli', import.meta.url)),
     env: { ...process.env, ...goCaches(), CGO_ENABLED: '0', GOWORK: 'off' },
     stdio: ['ignore', 'ignore', 'pipe'],
-    detached: true, // leads a group of its own, by which its compilers are stopped too
   });
-  const stop = (signal: NodeJS.Signals): void => {
-    if (child.pid && child.exitCode === null) process.kill(-child.pid, 'SIGKILL');
-    process.exit(signal === 'SIGINT' ? 130 : 143);
-  };
-  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-  for (const signal of signals) process.once(signal, stop);
+  // Its compilers, of a second or two each, are let finish; no further one is begun.
+  const stop = (): void => void child.kill('SIGINT');
+  signal.addEventListener('abort', stop);
+  process.once('exit', stop);
   const watched = watch(createInterface({ input: child.stderr }), say);
   try {
     const code = await new Promise<number | null>((done, fail) => child.once('error', fail).once('close', done));
     if (code !== 0) throw new Problem(`go build failed:\n${watched.lastLines.join('\n')}`);
   } finally {
     clearInterval(watched.timer);
-    for (const signal of signals) process.off(signal, stop);
+    signal.removeEventListener('abort', stop);
+    process.off('exit', stop);
   }
 }
 

@@ -24,14 +24,15 @@ function officialAddresses(): string[] {
 }
 
 /** Whether the program now lies in the cache, of the right version. Says one line about each address that failed. */
-export async function downloadCli(say: Say, addresses = officialAddresses()): Promise<boolean> {
+export async function downloadCli(say: Say, signal: AbortSignal, addresses = officialAddresses()): Promise<boolean> {
   for (const address of addresses) {
     const directory = mkdtempSync(join(cacheDirectory(), 'download-'));
     try {
       say(`Fetching the Temporal CLI ${CLI_VERSION} from ${new URL(address).host} …`);
-      await fetchInto(directory, address, say);
+      await fetchInto(directory, address, say, signal);
       return true;
     } catch (error) {
+      signal.throwIfAborted();
       say(`  not available there (${reason(error)})`);
     } finally {
       rmSync(directory, { recursive: true, force: true });
@@ -40,9 +41,9 @@ export async function downloadCli(say: Say, addresses = officialAddresses()): Pr
   return false;
 }
 
-async function fetchInto(directory: string, address: string, say: Say): Promise<void> {
+async function fetchInto(directory: string, address: string, say: Say, signal: AbortSignal): Promise<void> {
   const archive = join(directory, 'archive');
-  await fetchFile(address, archive, say);
+  await fetchFile(address, archive, say, signal);
   // tar is part of Linux, macOS and Windows; those of the last two read zip as well.
   const program = basename(cachedProgram()).endsWith('.exe') ? 'temporal.exe' : 'temporal';
   await promisify(execFile)('tar', ['-xf', archive, '-C', directory, program]);
@@ -51,7 +52,7 @@ async function fetchInto(directory: string, address: string, say: Say): Promise<
   renameSync(join(directory, program), cachedProgram());
 }
 
-async function fetchFile(address: string, file: string, say: Say): Promise<void> {
+async function fetchFile(address: string, file: string, say: Say, signal: AbortSignal): Promise<void> {
   const abort = new AbortController();
   let timer = setTimeout(() => abort.abort(new Error('no answer')), ANSWER_WITHIN_MS);
   const postpone = (): void => {
@@ -59,7 +60,7 @@ async function fetchFile(address: string, file: string, say: Say): Promise<void>
     timer = setTimeout(() => abort.abort(new Error('stalled')), STALLED_AFTER_MS);
   };
   try {
-    const response = await fetch(address, { signal: abort.signal });
+    const response = await fetch(address, { signal: AbortSignal.any([abort.signal, signal]) });
     if (!response.ok || !response.body) throw new Error(`HTTP ${response.status}`);
     const total = Number(response.headers.get('content-length'));
     const watched = response.body.pipeThrough(progress(total, say, postpone));
