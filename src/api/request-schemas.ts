@@ -1,0 +1,125 @@
+import { z } from '@hono/zod-openapi';
+import { auditActions } from '../rules/audit.ts';
+import { isOpaqueId } from './ids.ts';
+
+/** What a client may send. Every object is strict: an unknown field is refused, and nothing is clamped. */
+const idMessage = 'must be 1 to 255 printable characters';
+const opaqueId = z.string().refine(isOpaqueId, idMessage).openapi({ minLength: 1, maxLength: 255 });
+
+// counted in code points, as JSON Schema counts; NUL and lone surrogates have no place in PostgreSQL's text
+const reasonText = /^[^\0\p{Cs}]{0,500}$/u;
+const reason = z
+  .string()
+  .refine((text) => reasonText.test(text), 'must be at most 500 characters')
+  .optional()
+  .openapi({
+    maxLength: 500,
+    example: 'Laptop lost',
+    description: 'Free text, shown in the audit; never sent to the workflow engine or the log.',
+  });
+
+/** An RFC 3339 instant with its offset, which is made UTC with milliseconds. */
+export const instant = z.iso
+  .datetime({ offset: true, error: 'must be an instant: a date and time with its offset from UTC' })
+  .transform((text) => new Date(text).toISOString())
+  .openapi({ type: 'string', format: 'date-time', example: '2026-11-30T17:00:00.000Z' });
+
+const limit = z
+  .string()
+  .regex(/^(?:[1-9]\d?|1\d\d|200)$/, 'must be a whole number from 1 to 200')
+  .transform(Number)
+  .optional()
+  .openapi({ type: 'integer', minimum: 1, maximum: 200, default: 50 });
+const cursor = z
+  .string()
+  .optional()
+  .openapi({ description: '`nextCursor` of the page before, with the same filters.' });
+
+export const pageQuery = z.strictObject({ limit, cursor });
+export const sessionsQuery = pageQuery.extend({
+  status: z
+    .enum(['active', 'ended', 'all'])
+    .default('active')
+    .openapi({ description: '`ended` includes the expired.' }),
+});
+export const auditQuery = pageQuery.extend({
+  action: z.enum(auditActions).optional(),
+  actorId: opaqueId.optional(),
+  subjectId: opaqueId.optional(),
+  from: instant.optional().openapi({ description: 'Inclusive.' }),
+  to: instant.optional().openapi({ description: 'Exclusive.' }),
+});
+export const noQuery = z.strictObject({});
+
+export const reasonBody = z.strictObject({ reason });
+export const terminateManyBody = z.strictObject({
+  reason,
+  exceptSessionIds: z
+    .array(opaqueId)
+    .max(100, 'must be at most 100 sessions')
+    .optional()
+    .openapi({ example: [], description: 'Sessions to keep.' }),
+  includeOwn: z.boolean().optional().openapi({ description: 'End the caller’s own session too.' }),
+});
+export const createGrantBody = z.strictObject({
+  userId: opaqueId.nullable().openapi({ description: 'The Global Admin it is for; null: any.' }),
+  expiresAt: instant,
+  reason,
+});
+export const changeGrantBody = z.strictObject({ expiresAt: instant });
+
+/** A day of the calendar; that there is such a day is part of its form. */
+const date = z.iso.date();
+
+/** Whether the runtime's time zone database knows this name. An offset is no zone: it cannot follow the clock's changes. */
+function isTimeZone(name: string): boolean {
+  if (!/^[A-Za-z]/.test(name)) return false;
+  try {
+    return new Intl.DateTimeFormat('en', { timeZone: name }) instanceof Intl.DateTimeFormat;
+  } catch {
+    return false;
+  }
+}
+
+export const flagBody = z
+  .strictObject({
+    allowUntil: z
+      .string()
+      .refine(
+        (text) => date.safeParse(text).success || instant.safeParse(text).success,
+        'must be an instant with its offset, or a date',
+      )
+      .transform((text) => (date.safeParse(text).success ? text : new Date(text).toISOString()))
+      .openapi({
+        example: '2026-11-30',
+        description: 'An instant; or a date with its `timeZone`, meaning the first instant of the next day there.',
+      }),
+    timeZone: z
+      .string()
+      .refine(isTimeZone, 'must be an IANA time zone')
+      .nullish()
+      .openapi({ example: 'Europe/Zurich' }),
+  })
+  .refine((body) => !date.safeParse(body.allowUntil).success || typeof body.timeZone === 'string', {
+    path: ['timeZone'],
+    message: 'is required with a date',
+  });
+
+export const sessionEventsBody = z.strictObject({
+  events: z
+    .array(z.unknown())
+    .min(1, 'must have at least 1 event')
+    .max(1_000, 'must have at most 1000 events')
+    .openapi({ description: 'Each event is judged for itself: a malformed one rejects itself, never its batch.' }),
+  sentAt: instant.optional().openapi({ description: 'The Auth Module’s clock when it sent this.' }),
+});
+
+export const checkBody = z.strictObject({
+  organizationId: opaqueId,
+  userId: opaqueId,
+  role: z.string().max(255).openapi({
+    example: 'global_admin',
+    description: 'As read from the verified token; anything but `global_admin` is denied.',
+  }),
+  sessionId: opaqueId.optional(),
+});
