@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import { inTransaction } from './transaction.ts';
 
 /**
  * The tables of the reference Auth Module, made on first start.
@@ -6,6 +7,7 @@ import type pg from 'pg';
  * - A chain's row is also its grant, and everything that could mint (codes, refresh tokens) points at it: `dead_at` on
  *   this one row kills all of it, and one row lock orders a kill against whatever is in flight.
  * - `closed_at` on a chain repeats that its session is over, so that issuing a code needs to lock only the chain.
+ * - No index of sessions depends on `ended_at`, and their pages have room: an end rewrites the row in place, no index.
  * - What a browser or client holds as a secret (code, refresh token, cookie) is stored as its SHA-256 only.
  */
 const tables = `
@@ -20,9 +22,8 @@ create table if not exists auth_sessions (
   started_at timestamptz(3) not null, expires_at timestamptz(3) not null,
   accepted_at timestamptz, ended_at timestamptz, end_reason text,
   support_access_grant_id text, parent_organization_id text, parent_session_id text,
-  ip_address text, user_agent text, client text);
-create index if not exists auth_sessions_unanswered on auth_sessions (started_at)
-  where accepted_at is null and ended_at is null;
+  ip_address text, user_agent text, client text) with (fillfactor = 80);
+create index if not exists auth_sessions_unanswered on auth_sessions (started_at) where accepted_at is null;
 
 create table if not exists auth_chains (
   chain_id text primary key, session_id text not null references auth_sessions, client_id text not null,
@@ -57,15 +58,8 @@ create index if not exists auth_outbox_of_session on auth_outbox (session_id);
 
 /** Safe to run from several processes at once: an advisory lock makes them take turns. */
 export async function createTables(pool: pg.Pool): Promise<void> {
-  const client = await pool.connect();
-  try {
-    await client.query(
-      `begin; select pg_advisory_xact_lock(hashtext('reference-auth-module.schema')); ${tables} commit`,
-    );
-  } catch (error) {
-    await client.query('rollback');
-    throw error;
-  } finally {
-    client.release();
-  }
+  await inTransaction(pool, async (client) => {
+    await client.query(`select pg_advisory_xact_lock(hashtext('reference-auth-module.schema'))`);
+    await client.query(tables);
+  });
 }

@@ -52,17 +52,20 @@ export async function startReferenceAuthModule(options: ReferenceAuthModuleOptio
   });
   // an idle connection that breaks is replaced at the next query; without a listener it would end the process
   pool.on('error', (error) => log('database connection lost', errorFields(error)));
-  const listening = await prepare(pool, options).catch(async (error: unknown) => {
+  const { keys, listening } = await prepare(pool, options).catch(async (error: unknown) => {
     await pool.end();
     throw error;
   });
 
   const issuer = listening.url;
   const clock = createClock(options.clockOffsetMs ?? 0);
-  const keys = await loadKeys(pool);
   const sign = await createAccessTokenSigner(keys, issuer, audience);
   const mint = createMachineTokens(sign);
-  const service = createSessionService({ url: options.sessionServiceUrl, clock, token: createOwnToken(mint) });
+  const tokens = {
+    ingest: createOwnToken(mint, 'sessions:ingest'),
+    check: createOwnToken(mint, 'support-access:check'),
+  };
+  const service = createSessionService({ url: options.sessionServiceUrl, clock, tokens });
   const provider = createProvider(issuer, { pool, clock, keys, audience, accessTokenTtlSeconds, log });
 
   const outbox = startOutbox({ pool, service, log });
@@ -104,5 +107,5 @@ export async function startReferenceAuthModule(options: ReferenceAuthModuleOptio
 async function prepare(pool: Pool, { port, host = '127.0.0.1' }: ReferenceAuthModuleOptions) {
   await createTables(pool);
   await seedDirectory(pool);
-  return listen(port, host);
+  return { keys: await loadKeys(pool), listening: await listen(port, host) };
 }

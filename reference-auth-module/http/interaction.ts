@@ -7,19 +7,20 @@ import { z } from 'zod';
 import { findOpenSession, type AuthSession } from '../sign-in/auth-session.ts';
 import { UnknownPerson, type SignInAtForm, type SignInOrigin } from '../sign-in/sign-in-at-form.ts';
 import { createFinishInteraction, refusalOf, type Interaction } from './finish-interaction.ts';
+import { Id } from './json-body.ts';
 import { page, pageHeaders } from './page.ts';
 import { signInPage, type SignInPage } from './sign-in-page.ts';
 
 type Request = Context<{ Bindings: HttpBindings }, '/interaction/:uid'>;
 
-const name = z.string().trim().min(1).max(255);
+const name = z.string().trim().pipe(Id);
 const Submission = z.discriminatedUnion('act', [
   z.object({ act: z.literal('continue') }),
   z.object({
     act: z.literal('sign-in'),
     user: name,
     organization: name,
-    supportOrganization: z.string().trim().max(255).default(''),
+    supportOrganization: z.string().trim().pipe(Id.or(z.literal(''))).default(''),
   }),
 ]);
 

@@ -32,13 +32,13 @@ export function createMachineTokens(sign: SignAccessToken): MintMachineToken {
     sign({ sub: subject, client_id: subject, scope, ...(organizationId && { org_id: organizationId }) }, ttlSeconds);
 }
 
-/** The token this module itself calls with: minted once, and anew a minute before it expires. */
-export function createOwnToken(mint: MintMachineToken): () => Promise<string> {
+/** The token this module itself calls with, for one purpose: minted once, and anew a minute before it expires. */
+export function createOwnToken(mint: MintMachineToken, scope: string): () => Promise<string> {
   const ttlSeconds = 600;
   let current: { token: Promise<string>; renewAt: number } | undefined;
   return async function ownToken() {
     if (!current || Date.now() >= current.renewAt) {
-      const token = mint({ scope: 'sessions:ingest support-access:check', ttlSeconds });
+      const token = mint({ scope, ttlSeconds });
       current = { token, renewAt: Date.now() + (ttlSeconds - 60) * 1000 };
     }
     return current.token;

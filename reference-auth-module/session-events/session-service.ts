@@ -31,17 +31,18 @@ export interface SessionService {
 export interface SessionServiceOptions {
   url: string;
   clock: Clock;
-  token: () => Promise<string>;
+  /** One token for each purpose: none can do more than its call needs. */
+  tokens: { ingest: () => Promise<string>; check: () => Promise<string> };
   timeoutMs?: number;
 }
 
-export function createSessionService({ url, clock, token, timeoutMs = 5000 }: SessionServiceOptions): SessionService {
+export function createSessionService({ url, clock, tokens, timeoutMs = 5000 }: SessionServiceOptions): SessionService {
   const base = url.replace(/\/+$/, '');
 
-  async function post(path: string, body: unknown): Promise<unknown> {
+  async function post(path: string, token: string, body: unknown): Promise<unknown> {
     const response = await fetch(`${base}${path}`, {
       method: 'POST',
-      headers: { authorization: `Bearer ${await token()}`, 'content-type': 'application/json' },
+      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
       body: JSON.stringify(body),
       redirect: 'error',
       signal: AbortSignal.timeout(timeoutMs),
@@ -53,16 +54,18 @@ export function createSessionService({ url, clock, token, timeoutMs = 5000 }: Se
 
   return {
     async sendEvents(events) {
-      const answer = await post('/v1/session-events', { events, sentAt: clock.now().toISOString() });
+      const answer = await post('/v1/session-events', await tokens.ingest(), {
+        events,
+        sentAt: clock.now().toISOString(),
+      });
       const { results } = EventResults.parse(answer);
       const inOrder = results.length === events.length && results.every((r, i) => r.eventId === events[i]?.eventId);
       if (!inOrder) throw new Error('the results of /v1/session-events are not those of its events');
       return results;
     },
     async checkSupportAccess(organizationId, userId) {
-      return CheckAnswer.parse(
-        await post('/v1/support-access/check', { organizationId, userId, role: 'global_admin' }),
-      );
+      const question = { organizationId, userId, role: 'global_admin' };
+      return CheckAnswer.parse(await post('/v1/support-access/check', await tokens.check(), question));
     },
   };
 }

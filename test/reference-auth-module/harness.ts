@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { Client } from 'pg';
+import { Client, type QueryResultRow } from 'pg';
 import { afterAll, beforeAll, inject } from 'vitest';
 import {
   startReferenceAuthModule,
@@ -18,66 +18,88 @@ export const authModuleToken = 'auth-module-token-of-the-tests';
 export const audience = 'urn:test:session-management';
 
 export interface Harness {
+  readonly issuer: string;
+  readonly databaseUrl: string;
+  readonly service: StubService;
+  /** Ends its part of the process, and starts it again on the same database and port. */
+  restart(): Promise<void>;
+  post(path: string, body: unknown, token?: string): Promise<{ status: number; body: unknown }>;
+  sql<T extends QueryResultRow>(text: string, values?: unknown[]): Promise<T[]>;
+}
+
+interface Running {
   authModule: ReferenceAuthModule;
   service: StubService;
-  databaseUrl: string;
-  /** Ends the process's part of it and starts it again on the same database and port. */
-  restart(options?: Partial<ReferenceAuthModuleOptions>): Promise<void>;
-  post(path: string, body: unknown, token?: string): Promise<{ status: number; body: any }>;
-  sql<T extends object>(text: string, values?: unknown[]): Promise<T[]>;
+  database: Client;
 }
 
 /** One reference Auth Module on a database of its own, and a stand-in for the Session Management Service, for one file. */
 export function useReferenceAuthModule(options: Partial<ReferenceAuthModuleOptions> = {}): Harness {
-  const harness = {} as Harness;
   const name = `ram_${randomUUID().replaceAll('-', '')}`;
-  let admin: Client;
-  let database: Client;
+  let running: Running | undefined;
+  const now = (): Running => {
+    if (!running) throw new Error('used outside of a test');
+    return running;
+  };
+  const start = (port: number, service: StubService) =>
+    startReferenceAuthModule({
+      port,
+      databaseUrl: urlOf(name),
+      sessionServiceUrl: service.url,
+      authModuleToken,
+      audience,
+      ...options,
+    });
 
   beforeAll(async () => {
-    const adminUrl = inject('postgresUrl');
-    admin = new Client(adminUrl);
-    await admin.connect();
-    await admin.query(`create database ${name}`);
-    const url = new URL(adminUrl);
-    url.pathname = `/${name}`;
-    database = new Client(url.href);
+    await asAdmin(`create database ${name}`);
+    const database = new Client(urlOf(name));
     await database.connect();
     const service = await startStubService();
-    const start = (port: number, more: Partial<ReferenceAuthModuleOptions> = {}) =>
-      startReferenceAuthModule({
-        port,
-        databaseUrl: url.href,
-        sessionServiceUrl: service.url,
-        authModuleToken,
-        audience,
-        ...options,
-        ...more,
-      });
-    Object.assign(harness, {
-      service,
-      databaseUrl: url.href,
-      authModule: await start(0),
-      async restart(more) {
-        await harness.authModule.stop();
-        harness.authModule = await start(Number(new URL(harness.authModule.url).port), more);
-      },
-      post: (path, body, token = authModuleToken) => post(new URL(path, harness.authModule.url), body, token),
-      sql: async (text, values) => (await database.query(text, values)).rows,
-    } satisfies Harness);
+    running = { database, service, authModule: await start(0, service) };
+  });
+  afterAll(async () => {
+    await running?.authModule.stop();
+    await running?.service.stop();
+    await running?.database.end();
+    await asAdmin(`drop database if exists ${name} with (force)`);
   });
 
-  afterAll(async () => {
-    await harness.authModule?.stop();
-    await harness.service?.stop();
-    await database?.end();
-    await admin?.query(`drop database if exists ${name} with (force)`);
-    await admin?.end();
-  });
-  return harness;
+  return {
+    get issuer() {
+      return now().authModule.url;
+    },
+    get databaseUrl() {
+      return urlOf(name);
+    },
+    get service() {
+      return now().service;
+    },
+    async restart() {
+      const { authModule, service } = now();
+      await authModule.stop();
+      now().authModule = await start(Number(new URL(authModule.url).port), service);
+    },
+    post: (path, body, token = authModuleToken) => post(new URL(path, now().authModule.url), body, token),
+    sql: async <T extends QueryResultRow>(text: string, values?: unknown[]) =>
+      (await now().database.query<T>(text, values)).rows,
+  };
 }
 
-async function post(url: URL, body: unknown, token: string) {
+function urlOf(database: string): string {
+  const url = new URL(inject('postgresUrl'));
+  url.pathname = `/${database}`;
+  return url.href;
+}
+
+async function asAdmin(statement: string): Promise<void> {
+  const admin = new Client(inject('postgresUrl'));
+  await admin.connect();
+  await admin.query(statement);
+  await admin.end();
+}
+
+async function post(url: URL, body: unknown, token: string): Promise<{ status: number; body: unknown }> {
   const response = await fetch(url, {
     method: 'POST',
     headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },

@@ -1,27 +1,17 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { refresh, signIn } from '../../reference-auth-module/client.ts';
+import { endpointsOf } from './endpoints.ts';
 import { useReferenceAuthModule } from './harness.ts';
 
 const harness = useReferenceAuthModule();
 beforeEach(() => harness.service.reset());
 
-interface SignIn {
-  sessionId: string;
-  chainId: string;
-  refreshToken: string;
-  clientId: string;
-}
-const issuer = () => harness.authModule.url;
-const bulk = async (organizationId: string, userId: string, count: number, clients = ['web']): Promise<SignIn[]> =>
-  (await harness.post('/demo/sign-ins', { organizationId, userId, count, clients })).body;
-const search = async (body: object) => (await harness.post('/refresh-chains/search', body)).body;
-const invalidate = async (
-  organizationId: string,
-  { sessionIds = [], chainIds = [] }: { sessionIds?: string[]; chainIds?: string[] },
-) =>
-  (await harness.post('/refresh-chains/invalidate', { organizationId, terminationId: 't1', sessionIds, chainIds }))
-    .body;
-const chainIdsOf = (answer: { chains: { chainId: string }[] }) => answer.chains.map((chain) => chain.chainId).sort();
+const { search, invalidate, signIns } = endpointsOf(harness);
+const issuer = () => harness.issuer;
+const bulk = (organizationId: string, userId: string, count: number, clients = ['web']) =>
+  signIns({ organizationId, userId, count, clients });
+const chainIdsOf = ({ chains }: { chains: { chainId: string }[] }) => chains.map((chain) => chain.chainId).toSorted();
+const dead = (list: object[]) => list.map((each) => ({ ...each, outcome: 'already-dead' }));
 const organization = () => `org-${crypto.randomUUID()}`;
 
 describe('search', () => {
@@ -29,7 +19,7 @@ describe('search', () => {
     const org = organization();
     const [one, two] = [await bulk(org, 'u1', 1, ['web', 'mobile']), await bulk(org, 'u2', 1)];
     const all = await search({ organizationId: org });
-    expect(chainIdsOf(all)).toEqual([...one, ...two].map((s) => s.chainId).sort());
+    expect(chainIdsOf(all)).toEqual([...one, ...two].map((s) => s.chainId).toSorted());
     const startedAt = harness.service.of(one[0]!.sessionId)[0]!.startedAt;
     expect(all.chains[0]).toEqual({
       chainId: expect.any(String),
@@ -44,7 +34,7 @@ describe('search', () => {
       two[0]!.chainId,
     ]);
     expect(chainIdsOf(await search({ organizationId: org, sessionStartedAtOrBefore: startedAt }))).toEqual(
-      one.map((s) => s.chainId).sort(),
+      one.map((s) => s.chainId).toSorted(),
     );
     expect(await search({ organizationId: org, supportAccessGrantId: 'none' })).toEqual({
       chains: [],
@@ -76,10 +66,10 @@ describe('search', () => {
     const org = organization();
     const made = [...(await bulk(org, 'u', 700)), ...(await bulk(org, 'v', 600))];
     const seen: string[] = [];
-    let cursor: string | null | undefined;
+    let cursor: string | null = null;
     do {
-      const page: any = await search({ organizationId: org, ...(cursor && { cursor }) });
-      seen.push(...page.chains.map((c: any) => c.chainId));
+      const page = await search({ organizationId: org, ...(cursor && { cursor }) });
+      seen.push(...page.chains.map((c) => c.chainId));
       cursor = page.nextCursor;
     } while (cursor);
     expect(seen.toSorted()).toEqual(made.map((s) => s.chainId).toSorted());
@@ -105,7 +95,6 @@ describe('invalidate', () => {
     const sessions = [{ sessionId: a!.sessionId, outcome: 'invalidated' }];
     const request = { sessionIds: [a!.sessionId], chainIds: [a!.chainId, 'unknown'] };
     expect(await invalidate(org, request)).toEqual({ chains, sessions });
-    const dead = (list: object[]) => list.map((each) => ({ ...each, outcome: 'already-dead' }));
     expect(await invalidate(org, request)).toEqual({ chains: dead(chains), sessions: dead(sessions) });
     expect((await refresh({ issuer: issuer(), refreshToken: a!.refreshToken })).body.error).toBe('invalid_grant');
     expect((await refresh({ issuer: issuer(), refreshToken: b!.refreshToken })).status).toBe(200);
@@ -114,7 +103,7 @@ describe('invalidate', () => {
   test("another organization's session and chain are unknown, and untouched", async () => {
     const [theirs] = await bulk(organization(), 'u', 1);
     const answer = await invalidate(organization(), { sessionIds: [theirs!.sessionId], chainIds: [theirs!.chainId] });
-    expect([answer.chains[0].outcome, answer.sessions[0].outcome]).toEqual(['already-dead', 'already-dead']);
+    expect([answer.chains[0]?.outcome, answer.sessions[0]?.outcome]).toEqual(['already-dead', 'already-dead']);
     expect((await refresh({ issuer: issuer(), refreshToken: theirs!.refreshToken })).status).toBe(200);
   });
 
@@ -127,27 +116,32 @@ describe('invalidate', () => {
     expect((await refresh({ issuer: issuer(), refreshToken })).status).toBe(200);
   });
 
-  test.for([1, 60, 199])('200 chains with a refresh of each under way, killed at the %i. answer: not one survives', async (killAt) => {
-    const org = organization();
-    const signIns = await bulk(org, 'u', 200);
-    const newest = new Map(signIns.map((s) => [s.chainId, s.refreshToken]));
-    let answers = 0;
-    const moment = Promise.withResolvers<void>();
-    const refreshing = signIns.map(async (s) => {
-      const { body } = await refresh({ issuer: issuer(), refreshToken: s.refreshToken });
-      if (body.refresh_token) newest.set(s.chainId, body.refresh_token);
-      answers += 1;
-      if (answers === killAt) moment.resolve();
-      return body.refresh_token !== undefined;
-    });
-    await moment.promise;
-    await invalidate(org, { sessionIds: signIns.map((s) => s.sessionId), chainIds: signIns.map((s) => s.chainId) });
-    const before = (await Promise.all(refreshing)).filter(Boolean).length;
-    expect(before).toBeGreaterThanOrEqual(killAt);
-    const after = await Promise.all([...newest.values()].map((refreshToken) => refresh({ issuer: issuer(), refreshToken })));
-    expect(after.filter((answer) => answer.status === 200)).toHaveLength(0);
-    expect(await search({ organizationId: org })).toEqual({ chains: [], nextCursor: null });
-  });
+  test.for([1, 60, 199])(
+    '200 chains with a refresh of each under way, killed at the %i. answer: not one survives',
+    async (killAt) => {
+      const org = organization();
+      const made = await bulk(org, 'u', 200);
+      const newest = new Map(made.map((s) => [s.chainId, s.refreshToken]));
+      let answers = 0;
+      const moment = Promise.withResolvers<void>();
+      const refreshing = made.map(async (s) => {
+        const { body } = await refresh({ issuer: issuer(), refreshToken: s.refreshToken });
+        if (body.refresh_token) newest.set(s.chainId, body.refresh_token);
+        answers += 1;
+        if (answers === killAt) moment.resolve();
+        return body.refresh_token !== undefined;
+      });
+      await moment.promise;
+      await invalidate(org, { sessionIds: made.map((s) => s.sessionId), chainIds: made.map((s) => s.chainId) });
+      const before = (await Promise.all(refreshing)).filter(Boolean).length;
+      expect(before).toBeGreaterThanOrEqual(killAt);
+      const after = await Promise.all(
+        [...newest.values()].map((refreshToken) => refresh({ issuer: issuer(), refreshToken })),
+      );
+      expect(after.filter((answer) => answer.status === 200)).toHaveLength(0);
+      expect(await search({ organizationId: org })).toEqual({ chains: [], nextCursor: null });
+    },
+  );
 
   test('sign-ins under way while their session is ended leave no living chain behind', async () => {
     const user = { issuer: issuer(), user: 'grace', organization: 'acme' };
@@ -162,7 +156,7 @@ describe('invalidate', () => {
     await Promise.all(ended);
     // what had begun before the end is found by the search, and dies by its id
     const { chains } = await search({ organizationId: 'acme', userId: 'grace' });
-    await invalidate('acme', { chainIds: chains.map((chain: any) => chain.chainId) });
+    await invalidate('acme', { chainIds: chains.map((chain) => chain.chainId) });
     for (const token of tokens) {
       if (token.status === 'fulfilled') {
         expect((await refresh({ issuer: issuer(), refreshToken: token.value.refreshToken })).status).toBe(400);

@@ -1,11 +1,11 @@
-import { createServer, type IncomingMessage } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { buffer } from 'node:stream/consumers';
 import { decodeJwt, type JWTPayload } from 'jose';
 import type { SessionEvent } from '../../reference-auth-module/session-events/session-event.ts';
 
-type Outcome = { outcome: 'accepted' | 'duplicate' | 'stale' | 'rejected'; reason?: string };
+type Outcome = { outcome: 'accepted' | 'duplicate' | 'stale' | 'rejected' | 'nonsense'; reason?: string };
 export interface Check {
-  decision: 'allow' | 'deny';
+  decision: 'allow' | 'deny' | 'perhaps';
   reason: string;
   grantId: string | null;
   notAfter: string | null;
@@ -30,17 +30,12 @@ export interface StubService {
 const denied: Check = { decision: 'deny', reason: 'no-grant', grantId: null, notAfter: null };
 
 export async function startStubService(): Promise<StubService> {
-  const server = createServer(async (request, response) => {
-    if (stub.down) return response.writeHead(503).end();
-    const body = JSON.parse(await read(request));
-    const caller = decodeJwt((request.headers.authorization ?? '').replace('Bearer ', ''));
-    const answer = request.url === '/v1/session-events' ? await record(body, caller) : await decide(body, caller);
-    return response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(answer));
-  });
+  const server = createServer((request, response) => void respond(request, response));
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
 
+  const address = server.address();
   const stub: StubService = {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    url: `http://127.0.0.1:${typeof address === 'object' ? address?.port : ''}`,
     events: [],
     batches: [],
     checks: [],
@@ -59,6 +54,14 @@ export async function startStubService(): Promise<StubService> {
       }),
   };
 
+  async function respond(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    if (stub.down) return void response.writeHead(503).end();
+    const body = JSON.parse((await buffer(request)).toString());
+    const caller = decodeJwt((request.headers.authorization ?? '').replace('Bearer ', ''));
+    const answer = request.url === '/v1/session-events' ? await record(body, caller) : await decide(body, caller);
+    response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(answer));
+  }
+
   async function record({ events, sentAt }: { events: SessionEvent[]; sentAt: string }, caller: JWTPayload) {
     stub.batches.push({ size: events.length, sentAt, caller });
     const results = [];
@@ -74,10 +77,4 @@ export async function startStubService(): Promise<StubService> {
     return { ...(await stub.check()), maxAgeSeconds: 5 };
   }
   return stub;
-}
-
-async function read(request: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of request) chunks.push(chunk as Buffer);
-  return Buffer.concat(chunks).toString();
 }
