@@ -20,7 +20,11 @@ const Submission = z.discriminatedUnion('act', [
     act: z.literal('sign-in'),
     user: name,
     organization: name,
-    supportOrganization: z.string().trim().pipe(Id.or(z.literal(''))).default(''),
+    supportOrganization: z
+      .string()
+      .trim()
+      .pipe(Id.or(z.literal('')))
+      .default(''),
   }),
 ]);
 

@@ -8,12 +8,6 @@ import {
 } from '../../reference-auth-module/server.ts';
 import { startStubService, type StubService } from './stub-session-service.ts';
 
-declare module 'vitest' {
-  interface ProvidedContext {
-    postgresUrl: string;
-  }
-}
-
 export const authModuleToken = 'auth-module-token-of-the-tests';
 export const audience = 'urn:test:session-management';
 
@@ -35,7 +29,8 @@ interface Running {
 
 /** One reference Auth Module on a database of its own, and a stand-in for the Session Management Service, for one file. */
 export function useReferenceAuthModule(options: Partial<ReferenceAuthModuleOptions> = {}): Harness {
-  const name = `ram_${randomUUID().replaceAll('-', '')}`;
+  // named so that the run's own tear-down, or the next run's, finds what a killed one left
+  const name = `test_${process.pid}_${randomUUID().replaceAll('-', '')}`;
   let running: Running | undefined;
   const now = (): Running => {
     if (!running) throw new Error('used outside of a test');

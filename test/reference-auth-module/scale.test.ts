@@ -49,8 +49,8 @@ test('among 100,000 chains a search costs the same on every page and for every f
     users.push(ms);
   }
   await annotate(`a page of 500: ${figures(pages)}; the chains of one user: ${figures(users)}`);
-  expect(median(pages)).toBeLessThan(100);
-  expect(median(users)).toBeLessThan(50);
+  expect(median(pages)).toBeLessThan(250);
+  expect(median(users)).toBeLessThan(250);
 });
 
 test('100,000 sessions are invalidated 500 at a time', async ({ annotate }) => {
@@ -72,7 +72,7 @@ test('100,000 sessions are invalidated 500 at a time', async ({ annotate }) => {
   await Promise.all([worker(), worker(), worker(), worker()]);
   const seconds = ((performance.now() - begun) / 1000).toFixed(1);
   await annotate(`500 of each alone: ${alone}; 90,000 by four callers in ${seconds} s: ${figures(times)}`);
-  expect(median(times)).toBeLessThan(250);
+  expect(median(times)).toBeLessThan(500);
   expect(await search({ organizationId })).toEqual({ chains: [], nextCursor: null });
 });
 

@@ -1,13 +1,10 @@
 import { createRemoteJWKSet, decodeJwt, jwtVerify } from 'jose';
-import { beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, expect, test } from 'vitest';
 import { z } from 'zod';
-import { CookieJar, visit } from '../../reference-auth-module/cookie-jar.ts';
-import { refresh, signIn, SignInFailed } from '../../reference-auth-module/client.ts';
-import { endpointsOf } from './endpoints.ts';
+import { refresh, signIn } from '../../reference-auth-module/client.ts';
 import { audience, useReferenceAuthModule } from './harness.ts';
 
 const harness = useReferenceAuthModule();
-const { invalidate } = endpointsOf(harness);
 beforeEach(() => harness.service.reset());
 
 const Discovery = z.object({ issuer: z.string(), jwks_uri: z.url() });
@@ -15,157 +12,62 @@ const getJson = async (path: string): Promise<unknown> => (await fetch(new URL(p
 const ada = { user: 'ada', organization: 'acme' };
 const signInAs = (who: { user: string; organization: string }, more: object = {}) =>
   signIn({ issuer: harness.issuer, ...who, ...more });
-const failure = (promise: Promise<unknown>) =>
-  promise.then(
-    () => {
-      throw new Error('signed in');
-    },
-    (error: unknown) => {
-      if (error instanceof SignInFailed) return error;
-      throw error;
-    },
-  );
 
-describe('what works', () => {
-  test('an access token says who, where, in which session, and verifies by discovery alone', async () => {
-    const { accessToken, idToken } = await signInAs(ada);
-    const discovery = Discovery.parse(await getJson('/.well-known/openid-configuration'));
-    expect(discovery.issuer).toBe(harness.issuer);
-    expect(discovery.jwks_uri).toBe(`${harness.issuer}/jwks`);
-    const { payload } = await jwtVerify(accessToken, createRemoteJWKSet(new URL(discovery.jwks_uri)), {
-      issuer: discovery.issuer,
-      audience,
-      typ: 'at+jwt',
-      algorithms: ['ES256'],
-    });
-    expect(payload).toMatchObject({ sub: 'ada', roles: ['org_admin'], org_id: 'acme', scope: 'openid offline_access' });
-    const [started] = harness.service.of(payload.sid);
-    expect(started).toMatchObject({ type: 'session.started', userId: 'ada', organizationId: 'acme', client: 'web' });
-    expect(payload.auth_time).toBe(Math.floor(Date.parse(started!.startedAt) / 1000));
-    expect(payload).not.toHaveProperty('support_access_grant_id');
-    expect(decodeJwt(idToken).sub).toBe('ada');
+test('an access token says who, where, in which session, and verifies by discovery alone', async () => {
+  const { accessToken, idToken } = await signInAs(ada);
+  const discovery = Discovery.parse(await getJson('/.well-known/openid-configuration'));
+  expect(discovery.issuer).toBe(harness.issuer);
+  expect(discovery.jwks_uri).toBe(`${harness.issuer}/jwks`);
+  const { payload } = await jwtVerify(accessToken, createRemoteJWKSet(new URL(discovery.jwks_uri)), {
+    issuer: discovery.issuer,
+    audience,
+    typ: 'at+jwt',
+    algorithms: ['ES256'],
   });
-
-  test('no private key is published', async () => {
-    const { keys } = z.object({ keys: z.array(z.looseObject({})) }).parse(await getJson('/jwks'));
-    expect(keys).toHaveLength(1);
-    expect(keys[0]).not.toHaveProperty('d');
-  });
-
-  test('one user in two organizations has two sessions that share nothing', async () => {
-    const [here, there] = [
-      await signInAs({ user: 'grace', organization: 'acme' }),
-      await signInAs({ user: 'grace', organization: 'globex' }),
-    ];
-    expect(here.claims).toMatchObject({ sub: 'grace', org_id: 'acme' });
-    expect(there.claims).toMatchObject({ sub: 'grace', org_id: 'globex' });
-    expect(here.claims.sid).not.toBe(there.claims.sid);
-  });
-
-  test('a second client of one browser is a second chain of the same session; the same client again is the same chain', async () => {
-    const web = await signInAs(ada);
-    const mobile = await signInAs(ada, { cookies: web.cookies, client: 'mobile', continueSession: true });
-    const again = await signInAs(ada, { cookies: web.cookies, continueSession: true });
-    expect([mobile.claims.sid, again.claims.sid]).toEqual([web.claims.sid, web.claims.sid]);
-    await expect
-      .poll(() => harness.service.of(web.claims.sid).filter((e) => e.type === 'chain.started').length)
-      .toBe(2);
-  });
-
-  test('signing in again in the same browser is a new session, and the earlier chain lives', async () => {
-    const first = await signInAs(ada);
-    const second = await signInAs({ user: 'linus', organization: 'acme' }, { cookies: first.cookies });
-    expect(second.claims).toMatchObject({ sub: 'linus' });
-    expect(second.claims.sid).not.toBe(first.claims.sid);
-    expect((await refresh({ issuer: harness.issuer, refreshToken: first.refreshToken })).status).toBe(200);
-  });
-
-  test('tokens and browsers outlive a restart', async () => {
-    const { accessToken, refreshToken, cookies } = await signInAs(ada);
-    await harness.restart();
-    await jwtVerify(accessToken, createRemoteJWKSet(new URL('/jwks', harness.issuer)));
-    expect((await refresh({ issuer: harness.issuer, refreshToken })).status).toBe(200);
-    expect((await signInAs(ada, { cookies, continueSession: true })).claims.sub).toBe('ada');
-  });
+  expect(payload).toMatchObject({ sub: 'ada', roles: ['org_admin'], org_id: 'acme', scope: 'openid offline_access' });
+  const [started] = harness.service.of(payload.sid);
+  expect(started).toMatchObject({ type: 'session.started', userId: 'ada', organizationId: 'acme', client: 'web' });
+  expect(payload.auth_time).toBe(Math.floor(Date.parse(started!.startedAt) / 1000));
+  expect(payload).not.toHaveProperty('support_access_grant_id');
+  expect(decodeJwt(idToken).sub).toBe('ada');
 });
 
-describe('nothing is issued before the start was answered', () => {
-  test('a rejected start refuses the sign-in, and leaves no session and no chain', async () => {
-    harness.service.answer = () => ({ outcome: 'rejected', reason: 'fenced' });
-    expect(await failure(signInAs(ada))).toMatchObject({
-      error: 'access_denied',
-      message: expect.stringContaining('fenced'),
-    });
-    const sessionId = harness.service.events[0]!.sessionId;
-    expect(
-      await harness.sql('select 1 from auth_sessions where session_id = $1 and ended_at is null', [sessionId]),
-    ).toEqual([]);
-    expect(await harness.sql('select 1 from auth_chains where session_id = $1', [sessionId])).toEqual([]);
-  });
-
-  test('an unreachable service refuses it for now, and is told of the end when it is back', async () => {
-    harness.service.answer = () => {
-      throw new Error('lost');
-    };
-    harness.service.down = true;
-    expect(await failure(signInAs(ada))).toMatchObject({ error: 'temporarily_unavailable' });
-    harness.service.reset();
-    await expect
-      .poll(() => harness.service.events.map((event) => event.type), { timeout: 5000 })
-      .toContain('session.ended');
-  });
-
-  test('a session that is ended while its start is on the way is refused', async () => {
-    harness.service.answer = async (event) => {
-      const { organizationId, sessionId } = event;
-      const { sessions } = await invalidate(organizationId, { sessionIds: [sessionId] });
-      expect(sessions).toEqual([{ sessionId, outcome: 'invalidated' }]);
-      return { outcome: 'accepted' };
-    };
-    expect(await failure(signInAs(ada))).toMatchObject({ error: 'access_denied' });
-  });
+test('no private key is published', async () => {
+  const { keys } = z.object({ keys: z.array(z.looseObject({})) }).parse(await getJson('/jwks'));
+  expect(keys).toHaveLength(1);
+  expect(keys[0]).not.toHaveProperty('d');
 });
 
-describe('refusals', () => {
-  test('an unknown user is told so on the page, which keeps what was entered', async () => {
-    expect(await failure(signInAs({ user: 'mallory', organization: 'acme' }))).toMatchObject({
-      error: 'sign_in_form',
-      message: expect.stringContaining('mallory'),
-    });
-    expect(harness.service.events).toEqual([]);
-  });
+test('one user in two organizations has two sessions that share nothing', async () => {
+  const [here, there] = [
+    await signInAs({ user: 'grace', organization: 'acme' }),
+    await signInAs({ user: 'grace', organization: 'globex' }),
+  ];
+  expect(here.claims).toMatchObject({ sub: 'grace', org_id: 'acme' });
+  expect(there.claims).toMatchObject({ sub: 'grace', org_id: 'globex' });
+  expect(here.claims.sid).not.toBe(there.claims.sid);
+});
 
-  test('no code without PKCE, nor to an address that is not a loopback', async () => {
-    const query = 'client_id=web&response_type=code&scope=openid&state=s';
-    const plain = await visit(
-      new CookieJar(),
-      new URL(`/auth?${query}&redirect_uri=${encodeURIComponent('http://127.0.0.1:5999/cb')}`, harness.issuer),
-    );
-    expect(new URL(plain.headers.get('location')!).searchParams.get('error')).toBe('invalid_request');
-    const elsewhere = await visit(
-      new CookieJar(),
-      new URL(`/auth?${query}&redirect_uri=${encodeURIComponent('https://evil.example/cb')}`, harness.issuer),
-    );
-    expect([elsewhere.status, elsewhere.headers.get('location')]).toEqual([400, null]);
-  });
+test('a second client of one browser is a second chain of the same session; the same client again is the same chain', async () => {
+  const web = await signInAs(ada);
+  const mobile = await signInAs(ada, { cookies: web.cookies, client: 'mobile', continueSession: true });
+  const again = await signInAs(ada, { cookies: web.cookies, continueSession: true });
+  expect([mobile.claims.sid, again.claims.sid]).toEqual([web.claims.sid, web.claims.sid]);
+  await expect.poll(() => harness.service.of(web.claims.sid).filter((e) => e.type === 'chain.started').length).toBe(2);
+});
 
-  test('a form that comes from another browser is refused', async () => {
-    const started = await visit(
-      new CookieJar(),
-      new URL(
-        '/auth?client_id=web&response_type=code&scope=openid&redirect_uri=http://127.0.0.1/cb&code_challenge=47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU&code_challenge_method=S256',
-        harness.issuer,
-      ),
-    );
-    const form = new URL(started.headers.get('location')!, harness.issuer);
-    expect(form.pathname).toMatch(/^\/interaction\//);
-    const posted = await visit(new CookieJar(), form, { act: 'sign-in', ...ada });
-    expect(posted.status).toBe(400);
-    expect(harness.service.events).toEqual([]);
-  });
+test('signing in again in the same browser is a new session, and the earlier chain lives', async () => {
+  const first = await signInAs(ada);
+  const second = await signInAs({ user: 'linus', organization: 'acme' }, { cookies: first.cookies });
+  expect(second.claims).toMatchObject({ sub: 'linus' });
+  expect(second.claims.sid).not.toBe(first.claims.sid);
+  expect((await refresh({ issuer: harness.issuer, refreshToken: first.refreshToken })).status).toBe(200);
+});
 
-  test('what a person enters is shown as text, never as markup', async () => {
-    const error = await failure(signInAs({ user: '<script>x</script>', organization: 'acme' }));
-    expect(error.message).toContain('&lt;script&gt;');
-  });
+test('tokens and browsers outlive a restart', async () => {
+  const { accessToken, refreshToken, cookies } = await signInAs(ada);
+  await harness.restart();
+  await jwtVerify(accessToken, createRemoteJWKSet(new URL('/jwks', harness.issuer)));
+  expect((await refresh({ issuer: harness.issuer, refreshToken })).status).toBe(200);
+  expect((await signInAs(ada, { cookies, continueSession: true })).claims.sub).toBe('ada');
 });
