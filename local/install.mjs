@@ -47,7 +47,13 @@ function packagesOf(lockFile) {
 function install(root, missing, production) {
   process.stderr.write(`Installing packages (${missing} is missing or out of date) …\n`);
   // NODE_ENV=production would leave out what `npm start` and `npm test` are made of.
-  const args = ['ci', '--no-audit', '--no-fund', ...(production ? [] : ['--include=dev', '--include=optional'])];
+  const args = [
+    'ci',
+    '--no-audit',
+    '--no-fund',
+    '--loglevel=error',
+    ...(production ? [] : ['--include=dev', '--include=optional']),
+  ];
   const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
   const child = spawn(npm, args, { cwd: root, stdio: ['ignore', 2, 2], shell: process.platform === 'win32' });
   const began = Date.now();
