@@ -52,7 +52,8 @@ export async function createDatabase(url: string, name: string): Promise<string>
   const client = new Client({ connectionString: url });
   await client.connect();
   try {
-    await client.query(`create database ${client.escapeIdentifier(name)}`);
+    const { rowCount } = await client.query('select from pg_database where datname = $1', [name]);
+    if (rowCount === 0) await client.query(`create database ${client.escapeIdentifier(name)}`);
   } catch (error) {
     const duplicate = ['42P04', '23505']; // 23505: made by another process at the same moment
     if (!duplicate.includes(errorCode(error) ?? '')) throw error;

@@ -27,7 +27,7 @@ export function createNarrator(write: (text: string) => void): Narrator {
   };
 }
 
-const MAX_LINES = 40;
+const MAX_LINES = 60;
 
 function indented(body: unknown): string {
   if (body === undefined) return '';

@@ -4,7 +4,8 @@ import type { Say } from '../say.ts';
 import { tail } from './log-file.ts';
 import { atSentenceStart, type Part, type Raised } from './part.ts';
 
-const RESTARTS_IN_A_MINUTE = 5;
+const ENDS_IN_A_MINUTE = 5;
+const RESTART_AFTER_MS = 1_000;
 
 export interface Supervisor {
   /** `stop` waits for this work, which is done with the parts, before it ends any. */
@@ -39,23 +40,29 @@ export function createSupervisor(say: Say): Supervisor {
     void raised.ended.then((how) => restart(part, how));
   }
 
-  const ends: number[] = [];
+  const ends = new Map<Part, number[]>();
+  function endsTooOften(part: Part): boolean {
+    const recent = [...(ends.get(part) ?? []), Date.now()].filter((at) => at > Date.now() - 60_000);
+    ends.set(part, recent);
+    return recent.length >= ENDS_IN_A_MINUTE;
+  }
+
+  /** Until it is up again, or has ended too often. What it depends on may be about to be raised again itself. */
   async function restart(part: Part, how: string): Promise<void> {
     if (stopping.signal.aborted) return;
-    say(
-      `\n${atSentenceStart(part.title)} ended by itself (${how}). Its last words, from ${part.logFile}:\n${tail(part.logFile)}`,
-    );
-    ends.push(Date.now());
-    if (ends.filter((at) => at > Date.now() - 60_000).length >= RESTARTS_IN_A_MINUTE) {
-      return giveUp(`${atSentenceStart(part.title)} ended, the fifth failure within a minute.`);
+    const title = atSentenceStart(part.title);
+    say(`\n${title} ended by itself (${how}). Its last words, from ${part.logFile}:\n${tail(part.logFile)}`);
+    while (!endsTooOften(part)) {
+      await sleep(RESTART_AFTER_MS);
+      try {
+        await track(raise(part));
+        return say(`${title} is up again.`);
+      } catch (error) {
+        if (stopping.signal.aborted) return;
+        say(explain(error));
+      }
     }
-    await sleep(1_000);
-    try {
-      await track(raise(part));
-      say(`${atSentenceStart(part.title)} is up again.`);
-    } catch (error) {
-      if (!stopping.signal.aborted) giveUp(explain(error));
-    }
+    giveUp(`${title} ended ${ENDS_IN_A_MINUTE} times within a minute.`);
   }
 
   function track(work: Promise<void>): Promise<void> {
