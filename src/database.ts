@@ -3,6 +3,7 @@ import { Migrator } from '@mikro-orm/migrations';
 import type { Kysely, RawBuilder } from 'kysely';
 import { entities } from './entities/index.ts';
 import { ServiceError } from './errors.ts';
+import { prepareStatements } from './prepared-statements.ts';
 
 /** Something SQL can be run on: the pool, or a transaction. */
 export type Queryable = Kysely<unknown>;
@@ -40,6 +41,7 @@ export const ormOptions = (options: DatabaseOptions) =>
       idle_in_transaction_session_timeout: 30_000,
       connectionTimeoutMillis: 800,
       keepAlive: true,
+      onPoolCreated: prepareStatements,
     },
     migrations: {
       path: new URL('../migrations', import.meta.url).pathname,

@@ -1,0 +1,30 @@
+/** `npm run bench [-- list events …]`: measures, prints a table, writes JSON. */
+import { listSessions } from './measures/list-sessions.ts';
+import { sessionEvents } from './measures/session-events.ts';
+import { type Figure, publish } from './report.ts';
+import { type BenchStack, raise } from './stack.ts';
+
+const measures: Record<string, (stack: BenchStack) => Promise<Figure[]>> = {
+  events: sessionEvents,
+  list: listSessions,
+};
+
+const say = (line: string) => void process.stdout.write(`${line}\n`);
+const wanted = process.argv.slice(2);
+const unknown = wanted.filter((name) => !Object.hasOwn(measures, name));
+if (unknown.length > 0) {
+  process.stderr.write(`There is no measure ${unknown.join(', ')}. There are: ${Object.keys(measures).join(', ')}.\n`);
+  process.exit(1);
+}
+const stack = await raise(say);
+const figures: Figure[] = [];
+try {
+  for (const [name, measure] of Object.entries(measures)) {
+    if (wanted.length > 0 && !wanted.includes(name)) continue;
+    say(`measuring: ${name}`);
+    figures.push(...(await measure(stack)));
+  }
+} finally {
+  await stack.stop();
+}
+publish(figures);
