@@ -1,9 +1,10 @@
-import { type Client, isGrpcServiceError, ServiceError as TemporalServiceError } from '@temporalio/client';
-import { defineSearchAttributeKey, type SearchAttributePair, SearchAttributeType } from '@temporalio/common';
+import type { Client } from '@temporalio/client';
+import type { SearchAttributePair } from '@temporalio/common';
 import { sql } from 'kysely';
 import type { Logger } from 'pino';
 import { type Database, row, rows } from '../database.ts';
-import { changed, grantWorkflowId, searchAttributeNames, supportAccessGrantWorkflow, terminateSessionsWorkflow, terminationWorkflowId } from '../workflows/messages.ts';
+import { changed, grantWorkflowId, supportAccessGrantWorkflow, terminateSessionsWorkflow, terminationWorkflowId } from '../workflows/messages.ts';
+import { isUnknownAttribute, organizationKey, scopeKey } from './search-attributes.ts';
 
 export type DecisionKind = 'termination' | 'grant';
 export interface Decision {
@@ -30,8 +31,6 @@ interface Undelivered {
 
 const table = { termination: sql.table('terminations'), grant: sql.table('support_access_grants') };
 const scopeColumn = { termination: sql.raw("scope_kind || ':' || scope_id"), grant: sql.raw("'grant:' || coalesce(user_id, '*')") };
-const organizationKey = defineSearchAttributeKey(searchAttributeNames.organizationId, SearchAttributeType.KEYWORD);
-const scopeKey = defineSearchAttributeKey(searchAttributeNames.scope, SearchAttributeType.KEYWORD);
 
 /** Where the namespace does not know our search attributes, they are left out for this long: a worker creates them at its start. */
 const WITHOUT_ATTRIBUTES_MS = 60_000;
@@ -84,9 +83,3 @@ const attributesOf = (pending: Undelivered): SearchAttributePair[] => [
   { key: organizationKey, value: pending.organization_id },
   { key: scopeKey, value: pending.scope },
 ];
-
-const INVALID_ARGUMENT = 3; // gRPC status code
-const isUnknownAttribute = (error: unknown): boolean => {
-  const cause = error instanceof TemporalServiceError ? error.cause : error;
-  return isGrpcServiceError(cause) && Number(cause.code) === INVALID_ARGUMENT && /search attribute/i.test(cause.details);
-};

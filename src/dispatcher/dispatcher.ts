@@ -4,6 +4,7 @@ import { type Database, rows } from '../database.ts';
 import { createListener } from '../service/change-feed.ts';
 import type { Decision, Deliver } from './deliver.ts';
 import { sealAudit } from './seal-audit.ts';
+import { voidLateGrants } from './void-late-grants.ts';
 
 export interface Dispatcher {
   stop(): Promise<void>;
@@ -48,6 +49,7 @@ export function startDispatcher({ database, deliver, logger }: DispatcherOptions
     while (!stopped) {
       try {
         const full = await dispatch(database, deliver);
+        await voidLateGrants(database);
         await sealAudit(database);
         if (full) continue;
       } catch (error) {

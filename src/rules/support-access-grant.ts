@@ -27,6 +27,35 @@ export interface GrantView {
   sessions: { total: number; cleared: number };
 }
 
+/** Longest life of a grant from its creation, however often its end is moved. */
+export const grantLongestLifeDays = 90;
+
+export interface ExpiryBounds {
+  min: string;
+  max: string;
+}
+export interface GrantLimits {
+  minSeconds: number;
+  maxSeconds: number;
+}
+
+const instant = (ms: number): string => new Date(ms).toISOString();
+
+/** Between which instants a new grant may end, both included. */
+export const createBounds = (nowMs: number, { minSeconds, maxSeconds }: GrantLimits): ExpiryBounds => ({
+  min: instant(nowMs + minSeconds * 1_000),
+  max: instant(nowMs + maxSeconds * 1_000),
+});
+
+/** Where the end of a live grant may be moved, both included: into the future, by no more than a new grant could get. */
+export const changeBounds = (nowMs: number, createdAtMs: number, { maxSeconds }: GrantLimits): ExpiryBounds => ({
+  min: instant(nowMs + 1),
+  max: instant(Math.min(nowMs + maxSeconds * 1_000, createdAtMs + grantLongestLifeDays * 86_400_000)),
+});
+
+/** Instants in one form (RFC 3339 UTC, milliseconds, four-digit year) compare as text. */
+export const isWithin = (at: string, { min, max }: ExpiryBounds): boolean => min <= at && at <= max;
+
 /** The Organization Settings flag "Allow support access until {date}". */
 export interface SupportAccessFlag {
   allowed: boolean;

@@ -1,5 +1,5 @@
 /** What travels to and from workflows: inputs, signals, queries and ids. Ids, counts and codes only; never free text. */
-import { defineQuery, defineSignal } from '@temporalio/workflow';
+import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
 import type { ErrorClass } from '../rules/termination.ts';
 
 export interface TerminationInput {
@@ -30,6 +30,23 @@ export interface TerminationState {
   lastErrorClass: ErrorClass | null;
 }
 export const terminationState = defineQuery<TerminationState>('state');
+
+/** Waits until the grant's row was activated, or was not: `late` is an activation after its caller's deadline. */
+export const activate = defineUpdate<GrantActivation>('activate');
+export type GrantActivation = 'active' | 'refused' | 'late';
+/** On its own enough to revoke: organization settings or an operator in the Temporal UI may send it. */
+export const revoke = defineSignal<[{ revokedBy: string }]>('revoke');
+
+export interface GrantState {
+  phase: 'activating' | 'refused' | 'active' | 'ending' | 'cleared' | 'settled' | 'gone';
+  /** RFC 3339 UTC. */
+  expiresAt: string | null;
+  sessionsLeft: number;
+  /** Questions to the Auth Module in a row that were not answered. */
+  attempt: number;
+  lastErrorClass: ErrorClass | null;
+}
+export const grantState = defineQuery<GrantState>('state');
 
 /** Search attributes an operator filters by in the Temporal UI. All are Keywords but the counters. */
 export const searchAttributeNames = {

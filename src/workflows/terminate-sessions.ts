@@ -1,6 +1,6 @@
-import { CancellationScope, condition, continueAsNew, log, proxyActivities, setCurrentDetails, setHandler, workflowInfo } from '@temporalio/workflow';
+import { CancellationScope, condition, continueAsNew, getExternalWorkflowHandle, log, proxyActivities, setCurrentDetails, setHandler, workflowInfo } from '@temporalio/workflow';
 import type { Activities } from '../activities/index.ts';
-import { changed, retryNow, type TerminationInput, type TerminationState, terminationState } from './messages.ts';
+import { changed, grantWorkflowId, retryNow, type TerminationInput, type TerminationState, terminationState } from './messages.ts';
 
 // Retried by Temporal without end, for the database; what the Auth Module does not confirm comes back as an answer,
 // and its patience is the workflow's own, where an operator sees it and `retry-now` can shorten it.
@@ -35,6 +35,7 @@ export async function terminateSessions({ terminationId, attempt = 0 }: Terminat
       looks = 0;
       const pass = await endSessions({ terminationId, attempt: state.attempt });
       Object.assign(state, { attempt: pass.attempt, pendingSessions: pass.pendingSessions, pendingChains: pass.pendingChains, lastErrorClass: pass.errorClass });
+      if (pass.grantId !== null) await tellGrant(pass.grantId);
       if (pass.outcome === 'completed') return pass.verifyDelaysMs;
       if (pass.outcome === 'gone') return gone();
       show('waiting', pass.lookAgainInMs);
@@ -62,6 +63,11 @@ export async function terminateSessions({ terminationId, attempt = 0 }: Terminat
       if (await condition(woken, verification.lookAgainInMs, { summary: `ask again, after ${verification.errorClass}` })) return false;
       if (workflowInfo().continueAsNewSuggested) await continueAsNew<typeof terminateSessions>({ terminationId, attempt: 0 });
     }
+  }
+
+  /** Where nobody waits for it (any more), nothing is lost: the grant's workflow looks by itself. */
+  async function tellGrant(grantId: string): Promise<void> {
+    await getExternalWorkflowHandle(grantWorkflowId(grantId)).signal(changed).catch(() => undefined);
   }
 
   function gone(): number[] {

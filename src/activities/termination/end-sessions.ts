@@ -27,6 +27,8 @@ export interface PassResult {
   lookAgainInMs: number;
   /** After `completed`: the delays between the verifications that are still to come. */
   verifyDelaysMs: number[];
+  /** After `completed`, for scope `grant`: the grant whose workflow waits for it. */
+  grantId: string | null;
 }
 
 const HEARTBEAT_MS = 2_000;
@@ -43,7 +45,7 @@ export const createEndSessions =
   async ({ terminationId, attempt }: { terminationId: string; attempt: number }): Promise<PassResult> => {
     const work = await readWork(options.database, terminationId);
     if (work === undefined) return { ...nothingLeft, outcome: 'gone' };
-    if (work.status === 'completed') return completedResult(options, work.completedMsAgo ?? 0);
+    if (work.status === 'completed') return completedResult(options, work, work.completedMsAgo ?? 0);
     const beat = setInterval(heartbeat, HEARTBEAT_MS, undefined);
     try {
       const signal = cancellationSignal();
@@ -53,7 +55,7 @@ export const createEndSessions =
       await sendPages(pass, state, pagesOf(options.database, work, inTime));
       const drained = !state.broken && !inTime.isOver();
       const swept = drained && (await sweep(pass, state));
-      if (swept && state.failed.size === 0 && (await complete(options, work, state))) return completedResult(options, 0);
+      if (swept && state.failed.size === 0 && (await complete(options, work, state))) return completedResult(options, work, 0);
       signal.throwIfAborted();
       return await pendingResult(options.database, work, state, attempt, inTime.isOver());
     } finally {
@@ -61,7 +63,7 @@ export const createEndSessions =
     }
   };
 
-const nothingLeft = { pendingSessions: 0, pendingChains: 0, errorClass: null, attempt: 0, lookAgainInMs: 0, verifyDelaysMs: [] };
+const nothingLeft = { pendingSessions: 0, pendingChains: 0, errorClass: null, attempt: 0, lookAgainInMs: 0, verifyDelaysMs: [], grantId: null };
 
 function sliceOf(signal: AbortSignal) {
   const end = performance.now() + SLICE_MS;
@@ -100,9 +102,9 @@ async function complete({ database, verifyAfterSeconds }: TerminationActivityOpt
 }
 
 /** The verifications that are due from `completed` on: after `VERIFY_AFTER_SECONDS`, and once no access token from before can live. */
-function completedResult({ verifyAfterSeconds, accessTokenTtlSeconds }: TerminationActivityOptions, completedMsAgo: number): PassResult {
+function completedResult({ verifyAfterSeconds, accessTokenTtlSeconds }: TerminationActivityOptions, { scopeKind, scopeId }: TerminationWork, completedMsAgo: number): PassResult {
   const due = [...new Set([verifyAfterSeconds, accessTokenTtlSeconds])].toSorted((a, b) => a - b).map((seconds) => Math.max(1, seconds * 1_000 - completedMsAgo));
-  return { ...nothingLeft, outcome: 'completed', verifyDelaysMs: due.map((ms, n) => Math.max(1, Math.round(ms - (due[n - 1] ?? 0)))) };
+  return { ...nothingLeft, outcome: 'completed', verifyDelaysMs: due.map((ms, n) => Math.max(1, Math.round(ms - (due[n - 1] ?? 0)))), grantId: scopeKind === 'grant' ? scopeId : null };
 }
 
 /** Writes when the next attempt comes, which is how the dispatcher can tell patience from silence. */

@@ -1,0 +1,62 @@
+import {
+  type Client,
+  ServiceError as TemporalServiceError,
+  WithStartWorkflowOperation,
+  WorkflowUpdateFailedError,
+  WorkflowUpdateRPCTimeoutOrCancelledError,
+} from '@temporalio/client';
+import type { SearchAttributePair } from '@temporalio/common';
+import { activate, grantWorkflowId, supportAccessGrantWorkflow } from '../workflows/messages.ts';
+import { isUnknownAttribute, organizationKey } from './search-attributes.ts';
+
+/**
+ * Starts a grant's workflow and has it activate the row, in one call. `active`: the row is alive and its closer holds
+ * the timer. `refused`: it never will be. `unanswered`: not known within the time; the caller voids the row.
+ */
+export type ArmGrant = (
+  grantId: string,
+  organizationId: string,
+  timeoutMs: number,
+) => Promise<'active' | 'refused' | 'unanswered'>;
+
+export function createArmGrant({ client, taskQueue }: { client: Client; taskQueue: string }): ArmGrant {
+  const arm = (grantId: string, deadline: number, typedSearchAttributes: SearchAttributePair[]) =>
+    client.withDeadline(deadline, () =>
+      client.workflow.executeUpdateWithStart(activate, {
+        updateId: grantId,
+        startWorkflowOperation: new WithStartWorkflowOperation(supportAccessGrantWorkflow, {
+          workflowId: grantWorkflowId(grantId),
+          taskQueue,
+          args: [{ grantId }],
+          workflowIdConflictPolicy: 'USE_EXISTING',
+          workflowIdReusePolicy: 'ALLOW_DUPLICATE',
+          typedSearchAttributes,
+          staticSummary: 'support access grant',
+          // somebody waits for the answer
+          priority: { priorityKey: 1 },
+        }),
+      }),
+    );
+  return async (grantId, organizationId, timeoutMs) => {
+    const deadline = Date.now() + timeoutMs;
+    try {
+      const answer = await arm(grantId, deadline, [{ key: organizationKey, value: organizationId }]).catch(
+        (error: unknown) => {
+          if (!isUnknownAttribute(error)) throw error;
+          return arm(grantId, deadline, []);
+        },
+      );
+      // too late for its caller: as if it had not answered
+      return answer === 'late' ? 'unanswered' : answer;
+    } catch (error) {
+      if (isUnanswered(error)) return 'unanswered';
+      throw error;
+    }
+  };
+}
+
+/** The engine could not be reached, no worker answered in time, or the workflow ended before it did. */
+const isUnanswered = (error: unknown): boolean =>
+  error instanceof TemporalServiceError ||
+  error instanceof WorkflowUpdateRPCTimeoutOrCancelledError ||
+  error instanceof WorkflowUpdateFailedError;
