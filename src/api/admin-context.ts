@@ -12,7 +12,7 @@ import {
   isMachine,
 } from '../rules/access.ts';
 import type { ApiEnv } from './api-env.ts';
-import { isOpaqueId } from './ids.ts';
+import { isOpaqueId } from '../rules/identifier.ts';
 import { pathParameters } from './path-parameters.ts';
 import type { VerifyToken } from './token-verifier.ts';
 

@@ -1,5 +1,6 @@
 import type { HttpBindings } from '@hono/node-server';
 import type { Context } from 'hono';
+import type { ErrorCode } from '../errors.ts';
 import type { AdminContext } from '../rules/access.ts';
 import type { OnDecided } from '../service/index.ts';
 
@@ -10,6 +11,8 @@ export interface ApiVariables {
   routePath?: string;
   /** The organization of the path, once a verified token has asked for it; for the log. */
   organizationId?: string;
+  /** The code of the refusal, for the log. */
+  errorCode?: ErrorCode;
   admin: AdminContext;
   /** The one organization a machine's token speaks for; null: any. */
   tokenOrganizationId: string | null;

@@ -11,7 +11,8 @@ import { type AskDependencies, createReadiness } from './health.ts';
 import type { IdempotencyKeys } from './idempotency.ts';
 import { createIdempotentAnswer } from './idempotent-answer.ts';
 import { createObserveRequest } from './metrics.ts';
-import { createRequestContext, refuseDotSegments } from './request-context.ts';
+import { createOpenStream, type OpenStream } from './open-stream.ts';
+import { createRequestContext, refuseMalformed } from './request-context.ts';
 import { changeSupportAccessGrant } from './routes/change-support-access-grant.ts';
 import { checkSupportAccess } from './routes/check-support-access.ts';
 import { createSupportAccessGrant } from './routes/create-support-access-grant.ts';
@@ -48,8 +49,10 @@ export interface AppDependencies {
   draining: AbortSignal;
 }
 
+type EndpointDependencies = AppDependencies & { openStream: OpenStream };
+
 /** Every endpoint, in reading order. */
-const createEndpoints = (dependencies: AppDependencies): Endpoint[] => [
+const createEndpoints = (dependencies: EndpointDependencies): Endpoint[] => [
   getActiveSessions(dependencies),
   terminateSession(dependencies),
   terminateAllSessions(dependencies),
@@ -79,7 +82,7 @@ const createEndpoints = (dependencies: AppDependencies): Endpoint[] => [
 export function createApp(dependencies: AppDependencies): OpenAPIHono<ApiEnv> {
   const { idempotency, readiness, metrics, config, logger } = dependencies;
   const app = new OpenAPIHono<ApiEnv>();
-  app.use('*', createRequestContext(logger, metrics && createObserveRequest(metrics)), refuseDotSegments);
+  app.use('*', createRequestContext(logger, metrics && createObserveRequest(metrics)), refuseMalformed);
   const shared = {
     adminContext: createAdminContext(dependencies),
     limitWrites: createWriteLimit(config.writesPerMinute),
@@ -87,7 +90,8 @@ export function createApp(dependencies: AppDependencies): OpenAPIHono<ApiEnv> {
       logger.warn({ error: describeUnknown(error) }, 'an answer could not be kept for its idempotency key'),
     ),
   };
-  for (const endpoint of createEndpoints(dependencies)) register(app, shared, endpoint);
+  for (const endpoint of createEndpoints({ ...dependencies, openStream: createOpenStream(dependencies) }))
+    register(app, shared, endpoint);
   registerOperationPages(app, { readiness: createReadiness(readiness, logger), metrics });
   registerDocumentation(app);
   app.notFound(createUnmatched(app));

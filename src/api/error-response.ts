@@ -55,6 +55,7 @@ export function createErrorResponse(logger: Logger) {
 
 function problemResponse(c: ApiContext, error: ServiceError): Response {
   const status: ErrorStatus = statusOf[error.code];
+  c.set('errorCode', error.code);
   const body = JSON.stringify(problemDocument(error.code, status, error.message, c.get('requestId'), error));
   return c.body(body, status, {
     ...headersOf[status],

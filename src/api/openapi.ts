@@ -1,6 +1,7 @@
 import { type OpenAPIHono, type RouteConfig, z } from '@hono/zod-openapi';
 import { type ErrorCode, statusOf } from '../errors.ts';
 import type { Operation } from '../rules/access.ts';
+import { sessionEventSchema } from '../service/session-events/parse-session-event.ts';
 import type { ApiEnv } from './api-env.ts';
 import { problemDocument } from './error-response.ts';
 import { type Header, header } from './route-parts.ts';
@@ -66,6 +67,7 @@ function sharedRefusals(route: RouteConfig, idempotent: boolean): ErrorCode[] {
 const idempotencyHeader = z.object({
   'Idempotency-Key': z.string().optional().openapi({
     description: 'The same key and body is done once; a repeat is answered with the first answer. Kept 24 h.',
+    pattern: '^[!-~]+$',
     maxLength: 255,
   }),
 });
@@ -112,6 +114,7 @@ export function openApiDocument(app: OpenAPIHono<ApiEnv>) {
     scheme: 'bearer',
     bearerFormat: 'JWT',
   });
+  app.openAPIRegistry.register('SessionEvent', sessionEventSchema);
   return app.getOpenAPI31Document({
     openapi: '3.1.0',
     info: {

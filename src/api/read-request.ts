@@ -3,7 +3,7 @@ import type { MiddlewareHandler } from 'hono';
 import type { z } from 'zod';
 import { type FieldError, notFound, ServiceError } from '../errors.ts';
 import type { ApiEnv } from './api-env.ts';
-import { isOpaqueId, isUuid } from './ids.ts';
+import { isOpaqueId, isUuid } from '../rules/identifier.ts';
 import { pathParameters } from './path-parameters.ts';
 
 type Step = MiddlewareHandler<ApiEnv>;

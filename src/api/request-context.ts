@@ -48,6 +48,7 @@ export function createRequestContext(
         method: c.req.method,
         route,
         status,
+        code: c.get('errorCode'),
         ms: Math.round(seconds * 10_000) / 10,
       },
       'request',
@@ -58,12 +59,16 @@ export function createRequestContext(
 const dotSegment = /\/(?:\.|%2e){1,2}(?:\/|$)/i;
 
 /**
- * A path with `.` or `..` in it is refused, not resolved: `/users/../sessions/terminate` must never become the path
- * that ends everybody's sessions.
+ * Refuses what HTTP lets through and this service does not: a 1.1 request without `Host` (RFC 9112 §3.2), and a path
+ * with `.` or `..` in it, which is not resolved: `/users/../sessions/terminate` must never become the path that ends
+ * everybody's sessions.
  */
-export const refuseDotSegments: MiddlewareHandler<ApiEnv> = async function refuseDotSegments(c, next) {
-  const target = c.env?.incoming?.url;
-  if (target !== undefined && dotSegment.test(pathOf(target)))
-    throw new ServiceError('malformed-request', 'The path has a dot segment.');
+export const refuseMalformed: MiddlewareHandler<ApiEnv> = async function refuseMalformed(c, next) {
+  const incoming = c.env?.incoming;
+  if (incoming?.httpVersion === '1.1' && incoming.headers.host === undefined)
+    throw malformed('There is no Host header.');
+  if (dotSegment.test(pathOf(incoming?.url ?? ''))) throw malformed('The path has a dot segment.');
   await next();
 };
+
+const malformed = (message: string) => new ServiceError('malformed-request', message);

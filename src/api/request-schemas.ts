@@ -1,6 +1,7 @@
 import { z } from '@hono/zod-openapi';
 import { auditActions } from '../rules/audit.ts';
-import { isOpaqueId } from './ids.ts';
+import { isOpaqueId } from '../rules/identifier.ts';
+import { readInstant } from '../rules/until-date.ts';
 
 /** What a client may send. Every object is strict: an unknown field is refused, and nothing is clamped. */
 const idMessage = 'must be 1 to 255 printable characters';
@@ -19,9 +20,13 @@ const reason = z
   });
 
 /** An RFC 3339 instant with its offset, which is made UTC with milliseconds. */
-export const instant = z.iso
-  .datetime({ offset: true, error: 'must be an instant: a date and time with its offset from UTC' })
-  .transform((text) => new Date(text).toISOString())
+const instant = z
+  .string()
+  .transform((text, context) => {
+    const read = readInstant(text);
+    if (read === null) context.addIssue('must be an instant: a date and time with its offset from UTC');
+    return read ?? text;
+  })
   .openapi({ type: 'string', format: 'date-time', example: '2026-11-30T17:00:00.000Z' });
 
 const limit = z
@@ -68,42 +73,18 @@ export const createGrantBody = z.strictObject({
 });
 export const changeGrantBody = z.strictObject({ expiresAt: instant });
 
-/** A day of the calendar; that there is such a day is part of its form. */
-const date = z.iso.date();
-
-/** Whether the runtime's time zone database knows this name. An offset is no zone: it cannot follow the clock's changes. */
-function isTimeZone(name: string): boolean {
-  if (!/^[A-Za-z]/.test(name)) return false;
-  try {
-    return new Intl.DateTimeFormat('en', { timeZone: name }) instanceof Intl.DateTimeFormat;
-  } catch {
-    return false;
-  }
-}
-
-export const flagBody = z
-  .strictObject({
-    allowUntil: z
-      .string()
-      .refine(
-        (text) => date.safeParse(text).success || instant.safeParse(text).success,
-        'must be an instant with its offset, or a date',
-      )
-      .transform((text) => (date.safeParse(text).success ? text : new Date(text).toISOString()))
-      .openapi({
-        example: '2026-11-30',
-        description: 'An instant; or a date with its `timeZone`, meaning the first instant of the next day there.',
-      }),
-    timeZone: z
-      .string()
-      .refine(isTimeZone, 'must be an IANA time zone')
-      .nullish()
-      .openapi({ example: 'Europe/Zurich' }),
-  })
-  .refine((body) => !date.safeParse(body.allowUntil).success || typeof body.timeZone === 'string', {
-    path: ['timeZone'],
-    message: 'is required with a date',
-  });
+/** What a date and its zone mean is the service's to say, and to refuse. */
+export const flagBody = z.strictObject({
+  allowUntil: z.string().max(64).openapi({
+    example: '2026-11-30',
+    description: 'An instant; or a date with its `timeZone`, meaning the first instant of the next day there.',
+  }),
+  timeZone: z
+    .string()
+    .max(64)
+    .nullish()
+    .openapi({ example: 'Europe/Zurich', description: 'An IANA zone; required with a date.' }),
+});
 
 export const sessionEventsBody = z.strictObject({
   events: z

@@ -1,5 +1,5 @@
 import { z } from '@hono/zod-openapi';
-import { isOpaqueId } from './ids.ts';
+import { isOpaqueId } from '../rules/identifier.ts';
 import { terminationSchema } from './schemas.ts';
 
 /** The parts that routes are made of. The ids of a path are read by `readPath`; these only document them. */

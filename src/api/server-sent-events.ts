@@ -31,29 +31,34 @@ export async function* eventStream<T>(
   const states = source[Symbol.asyncIterator]();
   let seen = lastEventId;
   let text = `retry: ${RECONNECT_MS}\n\n`;
-  let next = states.next();
-  while (!signal.aborted) {
-    const result = await nextOrHeartbeat(next, signal);
-    if (result === heartbeat) {
-      yield ': still running\n\n';
-      continue;
+  try {
+    let next = states.next();
+    while (!signal.aborted) {
+      const result = await nextOrHeartbeat(next);
+      if (result === heartbeat) {
+        yield ': still running\n\n';
+        continue;
+      }
+      if (result.done === true) return;
+      const data = JSON.stringify(result.value);
+      const id = eventId(data);
+      if (id !== seen || isLast(result.value)) text += `event: ${event}\nid: ${id}\ndata: ${data}\n\n`;
+      yield text;
+      if (isLast(result.value)) return;
+      text = '';
+      seen = id;
+      next = states.next();
     }
-    if (result.done === true) return;
-    const data = JSON.stringify(result.value);
-    const id = eventId(data);
-    if (id !== seen || isLast(result.value)) text += `event: ${event}\nid: ${id}\ndata: ${data}\n\n`;
-    yield text;
-    if (isLast(result.value)) return;
-    text = '';
-    seen = id;
-    next = states.next();
+  } finally {
+    // not waited for: a source that is still asked for its next state answers that first
+    states.return?.().catch(() => undefined);
   }
 }
 
-async function nextOrHeartbeat<R>(next: Promise<R>, signal: AbortSignal): Promise<R | typeof heartbeat> {
+async function nextOrHeartbeat<R>(next: Promise<R>): Promise<R | typeof heartbeat> {
   const timer = new AbortController();
   const beat = (): typeof heartbeat => heartbeat;
-  const late = sleep(HEARTBEAT_MS, undefined, { signal: AbortSignal.any([signal, timer.signal]) }).then(beat, beat);
+  const late = sleep(HEARTBEAT_MS, undefined, { signal: timer.signal }).then(beat, beat);
   try {
     return await Promise.race([next, late]);
   } finally {

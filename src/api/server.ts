@@ -14,7 +14,7 @@ const limits = {
   keepAliveTimeout: 75_000,
   connectionsCheckingInterval: 5_000,
   maxHeaderSize: 16 * 1024,
-  // answered below with a problem document, like every other malformed request
+  // a 1.1 request without it is refused by the app, like every other malformed request; 1.0 health probes send none
   requireHostHeader: false,
 };
 
@@ -22,6 +22,7 @@ const limits = {
 export function createHttpServer(app: OpenAPIHono<ApiEnv>): Server {
   const listener = getRequestListener((request, env) => app.fetch(request, env), {
     errorHandler: malformedTarget,
+    hostname: 'localhost',
   });
   const server = createServer(limits, (incoming, outgoing) => void listener(incoming, outgoing));
   server.on('clientError', answerUnreadable);

@@ -1,3 +1,4 @@
+import { ServiceError } from '../errors.ts';
 import type { ApiContext } from './api-env.ts';
 
 /** A stream's caller is asked for again so often, and its end follows at the latest so long after the last permission. */
@@ -6,7 +7,7 @@ const CLOSE_AFTER_MS = 5_000;
 const TICK_MS = 500;
 
 export interface StreamGuard {
-  /** Aborts when the stream must end. */
+  /** Aborts when the stream must end; its reason is the refusal, where there is one. */
   signal: AbortSignal;
   /** Ends the watching. */
   stop: () => void;
@@ -15,10 +16,10 @@ export interface StreamGuard {
 /**
  * Watches over a stream while it is open. The signal aborts when the caller's right is gone or could not be confirmed
  * for 5 s (whatever the reason: a database that is away confirms nothing), when the client has left, and when the
- * process drains. The right of a stream that was opened is thereby never older than 5 s.
+ * process drains. The right of a stream that is open is thereby never older than 5 s.
  */
 export function guardStream(c: ApiContext, draining: AbortSignal): StreamGuard {
-  const own = new AbortController();
+  const end = new AbortController();
   const askAgain = c.get('askAgain');
   let confirmedAt = performance.now();
   let asking = false;
@@ -29,8 +30,8 @@ export function guardStream(c: ApiContext, draining: AbortSignal): StreamGuard {
     try {
       await askAgain();
       confirmedAt = askedAt;
-    } catch {
-      own.abort();
+    } catch (error) {
+      end.abort(error);
     } finally {
       asking = false;
     }
@@ -38,66 +39,16 @@ export function guardStream(c: ApiContext, draining: AbortSignal): StreamGuard {
 
   const timer = setInterval(() => {
     const age = performance.now() - confirmedAt;
-    if (age >= CLOSE_AFTER_MS) own.abort();
+    if (age >= CLOSE_AFTER_MS) end.abort(unconfirmed());
     else if (age >= ASK_EVERY_MS && !asking) void ask();
   }, TICK_MS);
-  const signal = AbortSignal.any([own.signal, draining, c.req.raw.signal]);
-  const stop = () => {
-    clearInterval(timer);
-    own.abort();
-  };
-  signal.addEventListener('abort', stop, { once: true });
-  return { signal, stop };
+  const stop = () => end.abort();
+  end.signal.addEventListener('abort', () => clearInterval(timer), { once: true });
+  for (const other of [draining, c.req.raw.signal]) {
+    if (other.aborted) stop();
+    other.addEventListener('abort', stop, { once: true, signal: end.signal });
+  }
+  return { signal: end.signal, stop };
 }
 
-/** How long a stream that was aborted has to end by itself, where its client still reads. */
-const END_WITHIN_MS = 1_000;
-
-/**
- * A body of text that is made as fast as it is read, and no faster. The first part is waited for, so that a refusal is
- * an answer of its own; where `source` fails later the connection is broken off, so that nobody takes a part for the
- * whole. A `HEAD` request has no body, so nothing more is made.
- */
-export async function streamBody(
-  c: ApiContext,
-  source: AsyncGenerator<string>,
-  { signal, stop }: StreamGuard,
-): Promise<ReadableStream<Uint8Array>> {
-  const breakOff = () => c.env?.outgoing?.destroy();
-  const breakOffSoon = () => void setTimeout(breakOff, END_WITHIN_MS).unref();
-  const finish = async () => {
-    signal.removeEventListener('abort', breakOffSoon);
-    stop();
-    await source.return(undefined);
-  };
-  signal.addEventListener('abort', breakOffSoon, { once: true });
-  const first = await source.next().catch(async (error: unknown) => {
-    await finish();
-    throw error;
-  });
-  if (c.req.method === 'HEAD') await finish();
-  return textStream(first, source, { finish, breakOff });
-}
-
-function textStream(
-  first: IteratorResult<string>,
-  source: AsyncGenerator<string>,
-  { finish, breakOff }: { finish: () => Promise<void>; breakOff: () => void },
-): ReadableStream<Uint8Array> {
-  const encoder = new TextEncoder();
-  let next: IteratorResult<string> | undefined = first;
-  const pull = async (controller: ReadableStreamDefaultController<Uint8Array>) => {
-    try {
-      next ??= await source.next();
-      if (next.done !== true) return controller.enqueue(encoder.encode(next.value));
-    } catch {
-      // here, since the adapter would write the error's message into the body
-      breakOff();
-    } finally {
-      next = undefined;
-    }
-    await finish();
-    controller.close();
-  };
-  return new ReadableStream({ pull, cancel: finish }, { highWaterMark: 0 });
-}
+const unconfirmed = () => new ServiceError('database-unavailable', 'Your right to read this could not be confirmed.');

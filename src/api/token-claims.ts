@@ -1,7 +1,7 @@
 import type { JWTPayload } from 'jose';
 import type { Config } from '../config.ts';
 import type { TokenClaims } from '../rules/access.ts';
-import { isOpaqueId } from './ids.ts';
+import { isOpaqueId } from '../rules/identifier.ts';
 
 type ClaimNames = Config['jwt']['claims'];
 

@@ -4,6 +4,7 @@ import { preferredType } from '../audit-formats.ts';
 import type { Cursors } from '../cursors.ts';
 import { endpoint } from '../endpoint.ts';
 import { createExportAuditEvents, exportHeaders } from '../export-audit-events.ts';
+import type { OpenStream } from '../open-stream.ts';
 import { auditQuery } from '../request-schemas.ts';
 import { header, inOrganization } from '../route-parts.ts';
 import { auditEventSchema, pageOf } from '../schemas.ts';
@@ -33,11 +34,11 @@ const route = createRoute({
 interface Dependencies {
   service: Pick<SessionManagementService, 'listAuditEvents' | 'exportAuditEvents'>;
   cursors: Cursors;
-  draining: AbortSignal;
+  openStream: OpenStream;
 }
 
-export function listAuditEvents({ service, cursors, draining }: Dependencies) {
-  const exportAll = createExportAuditEvents({ service, draining });
+export function listAuditEvents({ service, cursors, openStream }: Dependencies) {
+  const exportAll = createExportAuditEvents({ service, openStream });
   return endpoint({
     route,
     operation: 'audit.read',

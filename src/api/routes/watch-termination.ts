@@ -2,9 +2,9 @@ import { createRoute, z } from '@hono/zod-openapi';
 import type { TerminationView } from '../../rules/termination.ts';
 import type { SessionManagementService } from '../../service/index.ts';
 import { endpoint } from '../endpoint.ts';
+import type { OpenStream } from '../open-stream.ts';
 import { orgAndId } from '../route-parts.ts';
 import { eventStream } from '../server-sent-events.ts';
-import { guardStream, streamBody } from '../stream-guard.ts';
 
 const route = createRoute({
   method: 'get',
@@ -28,25 +28,26 @@ const route = createRoute({
 
 interface Dependencies {
   service: Pick<SessionManagementService, 'watchTermination'>;
-  draining: AbortSignal;
+  openStream: OpenStream;
 }
 
 const isVerified = (termination: TerminationView): boolean => termination.verifiedAt !== null;
 
-export const watchTermination = ({ service, draining }: Dependencies) =>
+export const watchTermination = ({ service, openStream }: Dependencies) =>
   endpoint({
     route,
     operation: 'terminations.read',
     handler: async (c) => {
-      const guard = guardStream(c, draining);
-      const states = service.watchTermination(c.req.valid('param').id, c.get('admin'), guard.signal);
-      const text = eventStream(states, {
-        event: 'termination',
-        isLast: isVerified,
-        lastEventId: c.req.header('last-event-id'),
-        signal: guard.signal,
-      });
-      const headers = { 'Content-Type': 'text/event-stream; charset=utf-8', 'X-Accel-Buffering': 'no' };
-      return c.body(await streamBody(c, text, guard), 200, headers);
+      const { id } = c.req.valid('param');
+      const lastEventId = c.req.header('last-event-id');
+      const stream = await openStream(c, (signal) =>
+        eventStream(service.watchTermination(id, c.get('admin'), signal), {
+          event: 'termination',
+          isLast: isVerified,
+          lastEventId,
+          signal,
+        }),
+      );
+      return c.body(stream, 200, { 'Content-Type': 'text/event-stream; charset=utf-8', 'X-Accel-Buffering': 'no' });
     },
   });
