@@ -63,11 +63,12 @@ function install(root, missing, production) {
     child.once('error', (error) =>
       fail(new Error(`npm could not be run (${error.message}). Install npm, then try again.`)),
     );
-    child.once('exit', (code) => (code === 0 ? done() : fail(new Error(`npm ci failed (exit ${code}), see above.`))));
-  }).finally(() => {
-    clearInterval(ticker);
-    process.stderr.write(`Packages: ${seconds()} s\n`);
-  });
+    child.once('exit', (code) => {
+      if (code !== 0) return fail(new Error(`npm ci failed (exit ${code}), see above.`));
+      process.stderr.write(`Installed in ${seconds()} s.\n`);
+      return done();
+    });
+  }).finally(() => clearInterval(ticker));
 }
 
 /** One installer at a time: npm ci empties node_modules first. A lock left by a dead process is taken over. */
