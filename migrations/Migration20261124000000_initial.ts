@@ -67,6 +67,8 @@ create table refresh_token_chains (
   organization_id text not null,
   id text not null check (length(id) between 1 and 255),
   session_id text not null,
+  -- the session's, repeated: with it first, the chains of one user lie together in the index that serves the list
+  user_id text not null,
   recorded_at timestamptz(3) not null,
   termination_id uuid,
   outcome text check (outcome in ('pending', 'invalidated', 'already-dead')),
@@ -76,6 +78,7 @@ create table refresh_token_chains (
   constraint chain_terminated_has_outcome check ((termination_id is null) = (outcome is null)),
   constraint chain_settled_with_outcome check ((settled_at is not null) = (outcome is not null and outcome <> 'pending'))
 );
+create index chains_of_user on refresh_token_chains (organization_id, user_id, session_id) include (outcome);
 create index chains_of_session on refresh_token_chains (organization_id, session_id);
 create index chains_pending on refresh_token_chains (termination_id, id) where outcome = 'pending';`;
 
@@ -168,17 +171,18 @@ select s.*,
   coalesce(s.termination_id, fence.id) as over_termination_id,
   least(s.expires_at, under.expires_at) as effective_expires_at
 from sessions s
+-- (Each condition stands inside its subquery, where the planner makes it a one-time filter: a row that needs no look-up costs none.)
 left join lateral (
   select f.id, f.requested_at from (
-    (select t.id, t.requested_at from terminations t
-      where t.organization_id = s.organization_id and t.scope_kind = 'user' and t.scope_id = s.user_id
-        and t.cutoff >= s.fenced_from and s.id <> all (t.kept_session_ids))
+    select t.id, t.requested_at from terminations t
+      where s.termination_id is null and t.organization_id = s.organization_id and t.scope_kind = 'user' and t.scope_id = s.user_id
+        and t.cutoff >= s.fenced_from and s.id <> all (t.kept_session_ids)
     union all
-    (select t.id, t.requested_at from terminations t
-      where t.organization_id = s.organization_id and t.scope_kind = 'organization' and t.scope_id = s.organization_id
-        and t.cutoff >= s.fenced_from and s.id <> all (t.kept_session_ids))
+    select t.id, t.requested_at from terminations t
+      where s.termination_id is null and t.organization_id = s.organization_id and t.scope_kind = 'organization' and t.scope_id = s.organization_id
+        and t.cutoff >= s.fenced_from and s.id <> all (t.kept_session_ids)
   ) f order by f.requested_at limit 1
-) fence on s.termination_id is null
+) fence on true
 left join lateral (
   -- a grant that is unknown here, or not this person's, or never started, is no grant
   select g.expires_at, case
@@ -186,7 +190,8 @@ left join lateral (
       else coalesce(g.access_ended_at, case when g.expires_at <= current_instant() then g.expires_at end)
     end as ended_at
   from (select 1) one left join support_access_grants g on g.organization_id = s.organization_id and g.id = s.support_access_grant_id
-) under on s.support_access_grant_id is not null
+  where s.support_access_grant_id is not null
+) under on true
 left join lateral (
   select coalesce(p.ended_at, f.requested_at) as ended_at
   from (select 1) one
@@ -197,7 +202,8 @@ left join lateral (
       and ((t.scope_kind = 'user' and t.scope_id = s.user_id) or (t.scope_kind = 'organization' and t.scope_id = s.parent_organization_id))
       and t.cutoff >= coalesce(p.fenced_from, s.fenced_from) and s.parent_session_id <> all (t.kept_session_ids)
   ) f on true
-) parent on s.parent_session_id is not null;`;
+  where s.parent_session_id is not null
+) parent on true;`;
 
 const audit = `
 create table audit_events (

@@ -32,7 +32,7 @@ async function seed({ pool }: BenchStack): Promise<void> {
   await pool.query(`insert into sessions (organization_id, id, user_id, started_at, recorded_at, last_seen_at, expires_at, ip_address, user_agent, client, authentication_methods)
     select 'big', 'session-' || n, 'user-' || (n % ${users}), now() - interval '1 day', now() - interval '1 day', now() - (n * interval '37 milliseconds'), now() + interval '13 days',
       '198.51.100.' || (n % 250), 'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36', 'web', '{pwd,otp}' from generate_series(1, ${sessions}) n`);
-  await pool.query(`insert into refresh_token_chains (organization_id, id, session_id, recorded_at) select 'big', 'chain-' || n, 'session-' || n, now() from generate_series(1, ${sessions}) n`);
+  await pool.query(`insert into refresh_token_chains (organization_id, id, session_id, user_id, recorded_at) select 'big', 'chain-' || n, 'session-' || n, 'user-' || (n % ${users}), now() from generate_series(1, ${sessions}) n`);
   await pool.query('vacuum analyze');
 }
 

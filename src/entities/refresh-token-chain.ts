@@ -9,6 +9,7 @@ export const RefreshTokenChain = defineEntity({
     organizationId: p.text().primary(),
     id: p.text().primary(),
     sessionId: p.text(),
+    userId: p.text(),
     recordedAt: p.datetime(3),
     terminationId: p.uuid().nullable(),
     outcome: p.enum([...invalidationOutcomes]).nullable(),

@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
-import { type Database, row, rows, type Transaction } from '../../database.ts';
+import { type Database, rows, type Transaction } from '../../database.ts';
 import type { RefreshChain } from '../../auth-module/auth-module.ts';
+import { wakeDispatcher } from '../../service/insert-termination.ts';
 import { recordAudit, systemActor } from '../../service/record-audit.ts';
 import { type Page, type TerminationWork, toPages } from './work.ts';
 
@@ -20,8 +21,8 @@ export async function adoptChains(database: Database, work: TerminationWork, fou
   return database.transaction(async (transaction) => {
     const alive = await mayBeKilled(transaction, work, found);
     if (alive.length === 0) return { pages: [], chains: 0 };
-    await claimFound(transaction, work, alive);
-    await reopen(transaction, work, alive.map((chain) => chain.chainId));
+    const resurfaced = [...(await claimFound(transaction, work, alive)), ...(await reopen(transaction, work, alive.map((chain) => chain.chainId)))];
+    await auditResurfaced(transaction, resurfaced);
     // their sign-ins go along, confirmed or not: who has a living chain may be minting another
     const signIns = [...new Set(alive.map((chain) => chain.sessionId))].map((id) => ({ kind: 'session' as const, id }));
     return { pages: toPages([...signIns, ...alive.map((chain) => ({ kind: 'chain' as const, id: chain.chainId }))]), chains: alive.length };
@@ -43,9 +44,25 @@ async function mayBeKilled(transaction: Transaction, work: TerminationWork, foun
   return found.filter((chain) => !kept.has(chain.sessionId) && !untouched.has(chain.sessionId));
 }
 
-/** Rows for what no event ever told of; sessions and chains without a termination become this one's. */
-async function claimFound(transaction: Transaction, work: TerminationWork, alive: readonly RefreshChain[]): Promise<void> {
-  await rows(
+/** A termination that runs again, for so many chains; `was_completed`: it had been told as completed. */
+interface Resurfaced {
+  id: string;
+  organization_id: string;
+  scope_kind: TerminationWork['scopeKind'];
+  scope_id: string;
+  chains: number;
+  was_completed: boolean;
+}
+
+/** Sets a termination running again; its dispatch is due at once where it had been completed. */
+const runsAgain = sql.raw(`status = 'running', completed_at = null, verified_at = null, revision = t.revision + (t.status = 'completed')::int,
+        progress_at = case when t.status = 'completed' then current_instant() else t.progress_at end,
+        dispatch_after = case when t.status = 'completed' then current_instant() else t.dispatch_after end`);
+const resurfacedColumns = sql.raw(`t.id, t.organization_id, t.scope_kind, t.scope_id, old.status = 'completed' as was_completed, pg_notify('termination_changes', t.id::text)`);
+
+/** Rows for what no event ever told of; sessions and chains without a termination become this one's, which then runs again. */
+async function claimFound(transaction: Transaction, work: TerminationWork, alive: readonly RefreshChain[]): Promise<Resurfaced[]> {
+  const withSessions = await rows<Resurfaced>(
     transaction,
     sql`with found as (
         select distinct on (c."sessionId") c."sessionId" as id, c."userId" as user_id, c."sessionStartedAt"::timestamptz as started_at, c."supportAccessGrantId" as grant_id
@@ -60,53 +77,58 @@ async function claimFound(transaction: Transaction, work: TerminationWork, alive
         where s.termination_id is null
         returning id
       )
-      update terminations t set sessions_total = sessions_total + c.n, sessions_pending = sessions_pending + c.n
-      from (select count(*)::int as n from claimed) c where t.id = ${work.id} and c.n > 0`,
+      update terminations t set sessions_total = sessions_total + c.n, sessions_pending = sessions_pending + c.n, ${runsAgain}
+      from (select count(*)::int as n from claimed) c where t.id = ${work.id} and c.n > 0
+      returning ${resurfacedColumns}, 0 as chains`,
   );
-  await row(
+  const withChains = await rows<Resurfaced>(
     transaction,
     sql`with chains as (
-        insert into refresh_token_chains as r (organization_id, id, session_id, recorded_at, termination_id, outcome)
-        select ${work.organizationId}, c."chainId", c."sessionId", current_instant(), ${work.id}, 'pending'
-        from jsonb_to_recordset(${JSON.stringify(alive)}::jsonb) as c("chainId" text, "sessionId" text)
+        insert into refresh_token_chains as r (organization_id, id, session_id, user_id, recorded_at, termination_id, outcome)
+        select ${work.organizationId}, c."chainId", c."sessionId", c."userId", current_instant(), ${work.id}, 'pending'
+        from jsonb_to_recordset(${JSON.stringify(alive)}::jsonb) as c("chainId" text, "sessionId" text, "userId" text)
         on conflict (organization_id, id) do update set termination_id = excluded.termination_id, outcome = 'pending' where r.termination_id is null
         returning id
       )
-      update terminations t set chains_total = chains_total + c.n, chains_pending = chains_pending + c.n, sweep_finds = sweep_finds + c.n
-      from (select count(*)::int as n from chains) c where t.id = ${work.id} and c.n > 0`,
+      update terminations t set chains_total = chains_total + c.n, chains_pending = chains_pending + c.n, sweep_finds = sweep_finds + c.n, ${runsAgain}
+      from (select count(*)::int as n from chains) c where t.id = ${work.id} and c.n > 0
+      returning ${resurfacedColumns}, c.n as chains`,
   );
+  return [...withSessions, ...withChains];
 }
 
 /** A chain that was confirmed dead and is alive: pending again, and its termination runs again until it is confirmed once more. */
-async function reopen(transaction: Transaction, work: TerminationWork, chainIds: readonly string[]): Promise<void> {
-  const reopened = await rows<{ id: string; organization_id: string; scope_kind: TerminationWork['scopeKind']; scope_id: string; chains: number; was_completed: boolean }>(
+const reopen = (transaction: Transaction, work: TerminationWork, chainIds: readonly string[]): Promise<Resurfaced[]> =>
+  rows<Resurfaced>(
     transaction,
     sql`with back as (
         select id, termination_id, outcome from refresh_token_chains
-        where organization_id = ${work.organizationId} and id = any (${[...chainIds]}::text[]) and outcome in ('invalidated', 'already-dead') for update
+        where organization_id = ${work.organizationId} and id = any (${[...chainIds]}::text[]) and outcome in ('invalidated', 'already-dead') order by id for update
       ), again as (
         update refresh_token_chains r set outcome = 'pending', settled_at = null
         from back where r.organization_id = ${work.organizationId} and r.id = back.id
       ), counts as (
         select termination_id, count(*) filter (where outcome = 'invalidated')::int as confirmed, count(*) filter (where outcome = 'already-dead')::int as dead
         from back group by termination_id
-      ), before as (select id, status from terminations where id in (select termination_id from counts) for update)
+      )
       update terminations t set chains_confirmed = chains_confirmed - c.confirmed, chains_already_dead = chains_already_dead - c.dead,
-        chains_pending = chains_pending + c.confirmed + c.dead, resurfaced = resurfaced + c.confirmed + c.dead,
-        status = 'running', completed_at = null, verified_at = null, revision = revision + (b.status = 'completed')::int, progress_at = current_instant(), dispatch_after = current_instant()
-      from counts c, before b where t.id = c.termination_id and b.id = t.id
-      returning t.id, t.organization_id, t.scope_kind, t.scope_id, c.confirmed + c.dead as chains, b.status = 'completed' as was_completed`,
+        chains_pending = chains_pending + c.confirmed + c.dead, resurfaced = resurfaced + c.confirmed + c.dead, ${runsAgain}
+      from counts c where t.id = c.termination_id
+      returning ${resurfacedColumns}, c.confirmed + c.dead as chains`,
   );
+
+/** One fact for each termination that had been told as completed and is not. */
+async function auditResurfaced(transaction: Transaction, resurfaced: readonly Resurfaced[]): Promise<void> {
+  const again = resurfaced.filter((t) => t.was_completed);
   await recordAudit(
     transaction,
-    reopened
-      .filter((t) => t.was_completed)
-      .map((t) => ({
-        organizationId: t.organization_id,
-        action: 'termination.chain-resurfaced' as const,
-        actor: systemActor,
-        subject: { kind: t.scope_kind, id: t.scope_id },
-        details: { terminationId: t.id, chains: t.chains },
-      })),
+    again.map((t) => ({
+      organizationId: t.organization_id,
+      action: 'termination.chain-resurfaced' as const,
+      actor: systemActor,
+      subject: { kind: t.scope_kind, id: t.scope_id },
+      details: { terminationId: t.id, chains: resurfaced.reduce((sum, other) => sum + (other.id === t.id ? other.chains : 0), 0) },
+    })),
   );
+  if (again.length > 0) await wakeDispatcher(transaction);
 }

@@ -17,12 +17,12 @@ export async function readChains(transaction: Transaction, events: readonly Sess
 
 /** Adds chains that are not yet known. A chain is alive until the Auth Module confirmed it dead. */
 export async function writeChains(transaction: Transaction, events: readonly SessionEvent[]): Promise<void> {
-  const chains = events.flatMap((e) => (e.chainId === null ? [] : [{ o: e.organizationId, i: e.chainId, s: e.sessionId }]));
+  const chains = events.flatMap((e) => (e.chainId === null ? [] : [{ o: e.organizationId, i: e.chainId, s: e.sessionId, u: e.userId }]));
   if (chains.length === 0) return;
   await rows(
     transaction,
-    sql`insert into refresh_token_chains (organization_id, id, session_id, recorded_at)
-      select distinct on (o, i) o, i, s, current_instant() from jsonb_to_recordset(${JSON.stringify(chains)}::jsonb) as c(o text, i text, s text) order by o, i
+    sql`insert into refresh_token_chains (organization_id, id, session_id, user_id, recorded_at)
+      select distinct on (o, i) o, i, s, u, current_instant() from jsonb_to_recordset(${JSON.stringify(chains)}::jsonb) as c(o text, i text, s text, u text) order by o, i
       on conflict do nothing`,
   );
 }
