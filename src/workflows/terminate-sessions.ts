@@ -26,6 +26,7 @@ export async function terminateSessions({ terminationId, attempt = 0 }: Terminat
     while (state.phase !== 'verified' && state.phase !== 'gone') {
       const verifyDelaysMs = await untilCompleted();
       await verify(verifyDelaysMs);
+      if (state.phase === 'verifying' && workflowInfo().continueAsNewSuggested) await continueAsNew<typeof terminateSessions>({ terminationId, attempt: 0 });
     }
   });
 

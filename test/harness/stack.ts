@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { Client, Connection } from '@temporalio/client';
 import { DefaultLogger, Runtime } from '@temporalio/worker';
 import { pino } from 'pino';
 import { afterAll, beforeAll, inject } from 'vitest';
@@ -22,10 +23,12 @@ export interface Stack {
   issuer: Issuer;
   /** In memory, and as wrong as a test wants it. */
   authModule: FaultyAuthModule;
+  /** The Temporal server of the stack, as an operator sees it; connects on first use. */
+  temporal: Client;
 }
 
 export interface StackOptions {
-  environment?: Record<string, string>;
+  environment?: Record<string, string> | (() => Promise<Record<string, string>>);
   /** Without one, decisions stay undelivered. Default true. */
   worker?: boolean;
 }
@@ -51,13 +54,15 @@ export function useStack({ environment = {}, worker = true }: StackOptions = {})
       JWKS_URL: issuer.jwksUrl,
       WRITES_PER_MINUTE: '0',
       LOG_LEVEL: process.env['TEST_LOG_LEVEL'] ?? 'silent',
-      ...environment,
+      ...(typeof environment === 'function' ? await environment() : environment),
     });
     const logger = pino({ level: config.logLevel });
     closers.push(() => database.drop(), issuer.close, () => authModule.stop());
     const api = await startApi(config, logger);
     closers.push(api.stop);
-    Object.assign(stack, { config, url: api.url, database, issuer, authModule });
+    const connection = Connection.lazy({ address: config.temporal.address });
+    closers.push(() => connection.close());
+    Object.assign(stack, { config, url: api.url, database, issuer, authModule, temporal: new Client({ connection }) });
     if (!worker) return;
     const running = await startWorker(config, logger, { workflowBundle: { codePath: inject('workflowBundlePath') }, workflowsPath: undefined, shutdownGraceTime: 500, shutdownForceTime: 1_000 });
     closers.push(() => (running.shutdown(), running.done));

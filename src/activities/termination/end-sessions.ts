@@ -6,7 +6,7 @@ import { nextAttempt } from '../../rules/retry.ts';
 import type { ErrorClass } from '../../rules/termination.ts';
 import { newPass, type PassOptions, type PassState, sendPages, takeCalls } from './pass.ts';
 import { sweep } from './sweep.ts';
-import { claimPage, leftovers, type Page, readWork, type TerminationWork } from './work.ts';
+import { claimPage, leftovers, type Page, readWork, type TerminationWork, unclaimed } from './work.ts';
 
 export interface TerminationActivityOptions {
   database: Database;
@@ -35,6 +35,8 @@ const HEARTBEAT_MS = 2_000;
 /** A pass gives the workflow a sign of life at least this often, so that signals and deploys are not kept waiting. */
 const SLICE_MS = 60_000;
 const LEFTOVERS = 5_000;
+/** A pass that failed nowhere and is not complete met a row in another's hands, or a new decision. */
+const SOON_MS = 100;
 
 /**
  * One pass over a termination: what was left, what is not yet claimed, then the sweep; completed only by the revision
@@ -79,7 +81,10 @@ async function* pagesOf(database: Database, work: TerminationWork, slice: { isOv
   }
 }
 
-/** The one write that says "completed": only for the revision that was swept, only with nothing pending, with its audit event. */
+/**
+ * The one write that says "completed": only for the revision that was swept, only with nothing pending, with its audit
+ * event; and only with nothing left to claim, for a claim passes over the rows that an ingest holds in that moment.
+ */
 async function complete({ database, verifyAfterSeconds }: TerminationActivityOptions, work: TerminationWork, state: PassState): Promise<boolean> {
   const completed = await row(
     database.pool,
@@ -88,6 +93,7 @@ async function complete({ database, verifyAfterSeconds }: TerminationActivityOpt
           next_look_at = current_instant() + ${verifyAfterSeconds} * interval '1 second',
           dispatch_after = current_instant() + (${verifyAfterSeconds} + 60) * interval '1 second', dispatch_count = 0
         where id = ${work.id} and revision = ${work.revision} and status = 'running' and sessions_pending = 0 and chains_pending = 0
+          and not exists (select from sessions s where ${unclaimed(work)})
         returning *
       ), fact as (
         insert into audit_events (organization_id, at, action, actor, subject_kind, subject_id, details)
@@ -110,7 +116,7 @@ function completedResult({ verifyAfterSeconds, accessTokenTtlSeconds }: Terminat
 /** Writes when the next attempt comes, which is how the dispatcher can tell patience from silence. */
 async function pendingResult(database: Database, work: TerminationWork, state: PassState, attempt: number, sliceIsOver: boolean): Promise<PassResult> {
   const failures = state.failure === null ? 0 : state.progressed ? 1 : attempt + 1;
-  const delayMs = state.failure === null || (sliceIsOver && !state.broken) ? 0 : nextAttempt({ attempt: failures, ...state.failure, random: Math.random() }).delayMs;
+  const delayMs = sliceIsOver && !state.broken ? 0 : state.failure === null ? SOON_MS : nextAttempt({ attempt: failures, ...state.failure, random: Math.random() }).delayMs;
   const [left] = await rows<{ sessions_pending: number; chains_pending: number }>(
     database.pool,
     sql`update terminations set attempts = attempts + ${takeCalls(state, 0)}::int, last_error_class = coalesce(${state.failure?.errorClass ?? null}, last_error_class),

@@ -44,8 +44,10 @@ export async function recordOutcomes(database: Database, o: Outcomes): Promise<v
         progress_at = case when c.confirmed + c.dead + c.sign_ins > 0 then current_instant() else progress_at end,
         attempts = attempts + case when t.id = ${o.terminationId}::uuid then ${o.calls}::int else 0 end,
         last_error_class = case when t.id = ${o.terminationId}::uuid then coalesce(${o.errorClass}, last_error_class) else last_error_class end,
-        next_look_at = greatest(next_look_at, current_instant()),
-        dispatch_after = greatest(dispatch_after, current_instant() + interval '1 minute'), dispatch_count = 0
+        -- only the termination that is at work here is; another's decision, or one not yet delivered, must not be put off
+        next_look_at = case when t.id = ${o.terminationId}::uuid then greatest(next_look_at, current_instant()) else next_look_at end,
+        dispatch_after = case when t.id = ${o.terminationId}::uuid and delivered_revision = revision then greatest(dispatch_after, current_instant() + interval '1 minute') else dispatch_after end,
+        dispatch_count = case when t.id = ${o.terminationId}::uuid and delivered_revision = revision then 0 else dispatch_count end
       from counts c where t.id = c.termination_id
       returning pg_notify('termination_changes', t.id::text)`,
   );

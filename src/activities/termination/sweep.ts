@@ -21,6 +21,9 @@ export async function sweep(options: PassOptions, state: PassState): Promise<boo
     if (alive === 0) return true;
     if (killable === 0) return false;
   }
+  // what it confirmed was not so: no progress, so that patience grows, and what lives is pending in the books
+  await searchOnce(options, state, () => Promise.resolve());
+  state.progressed = false;
   state.failure ??= { errorClass: 'rejected', refused: false, retryAfterMs: null };
   return false;
 }

@@ -74,8 +74,8 @@ export async function leftovers(database: Database, work: TerminationWork, limit
   return toPages(pending);
 }
 
-/** The sessions in scope, at or before the cutoff, that no termination has yet; null where the decision itself has claimed all. */
-const unclaimed = (work: TerminationWork) => {
+/** The sessions `s` in scope, at or before the cutoff, that no termination has yet. */
+export const unclaimed = (work: TerminationWork) => {
   const fenced = sql`s.termination_id is null and s.organization_id = ${work.organizationId} and s.fenced_from <= ${work.cutoff}::timestamptz and s.id <> all (${work.keptSessionIds}::text[])`;
   switch (work.scopeKind) {
     case 'session':
