@@ -1,32 +1,8 @@
-import { randomUUID } from 'node:crypto';
-import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import { sql } from 'kysely';
 import { type Queryable, row } from '../database.ts';
 import { ServiceError } from '../errors.ts';
 import type { OnDecided } from '../service/index.ts';
-
-/** A key is its caller's own, on one path. */
-export interface KeyScope {
-  caller: string;
-  path: string;
-  key: string;
-}
-
-export interface Answer {
-  status: number;
-  headers: Record<string, string>;
-  body: string;
-}
-export interface StoredAnswer extends Answer {
-  status: ContentfulStatusCode;
-}
-
-/** What a key stands for: still to be done by us, done and answered, done without an answer, or being done elsewhere. */
-export type Reservation =
-  | { state: 'ours'; id: string }
-  | { state: 'answered'; answer: StoredAnswer }
-  | { state: 'decided'; resource: { kind: string; id: string }; lapsed: boolean; id: string }
-  | { state: 'in-use' };
+import { type Answer, type KeyScope, matches, reserve, type Reservation, takeOver } from './idempotency-reservation.ts';
 
 export interface IdempotencyKeys {
   /** Takes the key, or says what became of it. Throws `idempotency-key-reused` where it was sent with another body. */
@@ -41,47 +17,11 @@ export interface IdempotencyKeys {
   release(scope: KeyScope, reservationId: string): Promise<void>;
 }
 
-/** Longer than any request may take: a key whose process died is free again after it. */
-const RESERVED_SECONDS = 60;
-const KEPT_HOURS = 24;
-
-interface KeyRow {
-  same_body: boolean;
-  lapsed: boolean;
-  reservation: string;
-  resource_kind: string | null;
-  resource_id: string | null;
-  response_status: ContentfulStatusCode | null;
-  response_headers: Record<string, string> | null;
-  response_body: string | null;
-}
-
-const matches = ({ caller, path, key }: KeyScope) => sql`caller = ${caller} and path = ${path} and key = ${key}`;
-const until = sql`current_instant() + make_interval(secs => ${RESERVED_SECONDS})`;
-
+/** The keys in PostgreSQL, so that a retry may reach another process. */
 export function createIdempotencyKeys(pool: Queryable): IdempotencyKeys {
-  const keys: IdempotencyKeys = {
-    async reserve(scope, bodyHash) {
-      const id = randomUUID();
-      if (await insert(pool, scope, bodyHash, id)) return { state: 'ours', id };
-      const found = await read(pool, scope, bodyHash);
-      // given back between the two statements
-      if (found === undefined) return { state: 'in-use' };
-      if (!found.same_body)
-        throw new ServiceError('idempotency-key-reused', 'This Idempotency-Key was sent before with another body.');
-      const reservation = stateOf(found);
-      if (reservation.state !== 'in-use' || !found.lapsed) return reservation;
-      const taken = await keys.takeOver(scope, found.reservation);
-      return taken === undefined ? reservation : { state: 'ours', id: taken };
-    },
-    async takeOver(scope, lapsedId) {
-      const taken = await row<{ reservation: string }>(
-        pool,
-        sql`update idempotency_keys set reservation = ${randomUUID()}, reserved_until = ${until}, resource_kind = null, resource_id = null
-          where ${matches(scope)} and reservation = ${lapsedId} and response_status is null and reserved_until <= current_instant() returning reservation`,
-      );
-      return taken?.reservation;
-    },
+  return {
+    reserve: (scope, bodyHash) => reserve(pool, scope, bodyHash),
+    takeOver: (scope, lapsedId) => takeOver(pool, scope, lapsedId),
     onDecided: (scope, reservationId) => async (transaction, resource) => {
       const ours = await row(
         transaction,
@@ -104,50 +44,6 @@ export function createIdempotencyKeys(pool: Queryable): IdempotencyKeys {
           update idempotency_keys set reserved_until = current_instant() where ${matches(scope)} and reservation = ${reservationId} and resource_id is not null`,
       );
     },
-  };
-  return keys;
-}
-
-/** One statement, so that of two requests with a new key one is first. A key that is a day old counts as absent. */
-async function insert(
-  pool: Queryable,
-  { caller, path, key }: KeyScope,
-  bodyHash: Buffer,
-  id: string,
-): Promise<boolean> {
-  const inserted = await row(
-    pool,
-    sql`insert into idempotency_keys as k (caller, path, key, body_hash, reservation, created_at, reserved_until)
-      values (${caller}, ${path}, ${key}, ${bodyHash}, ${id}, current_instant(), ${until})
-      on conflict (caller, path, key) do update set body_hash = excluded.body_hash, reservation = excluded.reservation,
-        created_at = excluded.created_at, reserved_until = excluded.reserved_until, resource_kind = null, resource_id = null,
-        response_status = null, response_headers = null, response_body = null
-        where k.created_at <= current_instant() - make_interval(hours => ${KEPT_HOURS})
-      returning 1`,
-  );
-  return inserted !== undefined;
-}
-
-const read = (pool: Queryable, scope: KeyScope, bodyHash: Buffer): Promise<KeyRow | undefined> =>
-  row<KeyRow>(
-    pool,
-    sql`select body_hash = ${bodyHash} as same_body, reserved_until <= current_instant() as lapsed, reservation,
-      resource_kind, resource_id, response_status, response_headers, response_body from idempotency_keys where ${matches(scope)}`,
-  );
-
-function stateOf(found: KeyRow): Reservation {
-  if (found.response_status !== null) {
-    return {
-      state: 'answered',
-      answer: { status: found.response_status, headers: found.response_headers ?? {}, body: found.response_body ?? '' },
-    };
-  }
-  if (found.resource_kind === null || found.resource_id === null) return { state: 'in-use' };
-  return {
-    state: 'decided',
-    resource: { kind: found.resource_kind, id: found.resource_id },
-    lapsed: found.lapsed,
-    id: found.reservation,
   };
 }
 

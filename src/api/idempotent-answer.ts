@@ -3,13 +3,14 @@ import type { MiddlewareHandler } from 'hono';
 import { ServiceError } from '../errors.ts';
 import type { ApiContext, ApiEnv } from './api-env.ts';
 import type { ShowDecided } from './endpoint.ts';
-import { type Answer, type IdempotencyKeys, keyInUse, type KeyScope, type StoredAnswer } from './idempotency.ts';
+import { type IdempotencyKeys, keyInUse } from './idempotency.ts';
+import type { Answer, KeyScope, StoredAnswer } from './idempotency-reservation.ts';
 
 /** 1 to 255 visible ASCII characters. */
 const acceptableKey = /^[\x21-\x7e]{1,255}$/;
 /** What a stored answer keeps; the request id and the security headers are each answer's own. */
 const keptHeaders = ['content-type', 'location', 'retry-after', 'etag', 'preference-applied'];
-const LONGEST_PLAIN_PATH = 600;
+const LONGEST_PLAIN_PATH_BYTES = 600;
 
 /**
  * The `Idempotency-Key` header (IETF draft-ietf-httpapi-idempotency-key-header): the same key and body is done once and
@@ -60,7 +61,9 @@ function keyScope(c: ApiContext): KeyScope | undefined {
   // from the decoded ids: one path, however it is spelled; shortened where an index entry could not hold it
   const path = JSON.stringify([c.get('routePath'), c.get('pathIds')]);
   const shortPath =
-    path.length <= LONGEST_PLAIN_PATH ? path : `sha256:${createHash('sha256').update(path).digest('hex')}`;
+    Buffer.byteLength(path) <= LONGEST_PLAIN_PATH_BYTES
+      ? path
+      : `sha256:${createHash('sha256').update(path).digest('hex')}`;
   return { caller: `${kind}:${actorId}`, path: shortPath, key };
 }
 

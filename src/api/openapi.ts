@@ -5,7 +5,6 @@ import { sessionEventSchema } from '../service/session-events/parse-session-even
 import type { ApiEnv } from './api-env.ts';
 import { problemDocument } from './error-response.ts';
 import { type Header, header } from './route-parts.ts';
-import { problemSchema } from './schemas.ts';
 
 type Responses = RouteConfig['responses'];
 const requestIdHeader = {
@@ -17,6 +16,19 @@ const headersOf: Partial<Record<number, Record<string, Header>>> = {
   409: { 'Retry-After': header('Seconds; for `idempotency-key-in-use`.', 'integer') },
   503: { 'Retry-After': header('Seconds.', 'integer') },
 };
+
+const problemSchema = z
+  .object({
+    type: z.string(),
+    title: z.string(),
+    status: z.int(),
+    detail: z.string(),
+    code: z.string(),
+    requestId: z.string(),
+    errors: z.array(z.object({ pointer: z.string(), message: z.string() })).optional(),
+  })
+  .catchall(z.unknown())
+  .openapi('Problem');
 
 /** Problem documents by status, with an example of each code that may come with it. */
 function problems(codes: readonly ErrorCode[]): Responses {

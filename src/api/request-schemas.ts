@@ -38,7 +38,7 @@ const limit = z
 const cursor = z
   .string()
   .optional()
-  .openapi({ description: '`nextCursor` of the page before, with the same filters.' });
+  .openapi({ minLength: 1, description: '`nextCursor` of the page before, with the same filters.' });
 
 export const pageQuery = z.strictObject({ limit, cursor });
 export const sessionsQuery = pageQuery.extend({
@@ -86,9 +86,11 @@ export const flagBody = z.strictObject({
     .openapi({ example: 'Europe/Zurich', description: 'An IANA zone; required with a date.' }),
 });
 
+/** Judged one by one by the service; documented by the schema it judges with. */
+const anyEvent = z.unknown().openapi({ allOf: [{ $ref: '#/components/schemas/SessionEvent' }] });
 export const sessionEventsBody = z.strictObject({
   events: z
-    .array(z.unknown())
+    .array(anyEvent)
     .min(1, 'must have at least 1 event')
     .max(1_000, 'must have at most 1000 events')
     .openapi({ description: 'Each event is judged for itself: a malformed one rejects itself, never its batch.' }),

@@ -4,7 +4,7 @@ import { sessionEndReasons, sessionStatuses } from '../rules/session.ts';
 import { checkReasons, grantEndReasons, grantStatuses } from '../rules/support-access-grant.ts';
 import { errorClasses, terminationScopeKinds, terminationStatuses } from '../rules/termination.ts';
 
-/** The resources as the interface shows them. They are checked against the handlers when compiling, and document the answers. */
+/** The resources as the interface shows them: what handlers answer is checked against them when compiling. */
 const instant = z.string().openapi({ format: 'date-time', example: '2026-11-24T09:30:00.000Z' });
 const count = z.int().min(0);
 const opaqueId = z.string().openapi({ example: 'user-7f3a' });
@@ -81,7 +81,8 @@ export const grantSchema = z
     revision: z.int().min(1),
     accessEndedAt: instant.nullable(),
     sessionsClearedAt: instant.nullable(),
-    endedBy: actorSchema.nullable(),
+    // not `nullable()`: that would be documented as a schema that null does not meet
+    endedBy: z.union([actorSchema, z.null()]),
     stalled: z.boolean(),
     sessions: z.object({ total: count, cleared: count }),
   })
@@ -135,16 +136,3 @@ export const eventResultSchema = z
 /** A page of a list; `nextCursor` is null at the end, and only there. (AIP-158) */
 export const pageOf = <T extends z.ZodType>(item: T) =>
   z.object({ items: z.array(item), nextCursor: z.string().nullable() });
-
-export const problemSchema = z
-  .object({
-    type: z.string(),
-    title: z.string(),
-    status: z.int(),
-    detail: z.string(),
-    code: z.string(),
-    requestId: z.string(),
-    errors: z.array(z.object({ pointer: z.string(), message: z.string() })).optional(),
-  })
-  .catchall(z.unknown())
-  .openapi('Problem');
