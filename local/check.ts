@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { say } from './say.ts';
-import { projectDirectory } from './start/settings.ts';
+import { projectDirectory } from './paths.ts';
 
 /** `npm run check`: every check runs, each reports, one failure fails the whole. */
 const checks = [

@@ -7,7 +7,7 @@ import { readJsonFile, writeJsonFile } from './json-file.ts';
 import { freePort } from './ports.ts';
 import { findBinaries } from './postgres/binaries.ts';
 import { createCluster, password, whereDataLies } from './postgres/cluster.ts';
-import { type Postmaster, readyPostmaster } from './postgres/postmaster.ts';
+import { findPostmaster, type Postmaster, readyPostmaster } from './postgres/postmaster.ts';
 import { startServer } from './postgres/server.ts';
 import { Problem } from './problem.ts';
 import { endsWithin, identify, isAlive, type ProcessIdentity, processIdentity, stopProcess } from './processes.ts';
@@ -44,6 +44,17 @@ export async function ensurePostgres(options: PostgresOptions): Promise<Postgres
     const running = found ?? (await start(dataDir, options));
     enter(dataDir);
     return describe(dataDir, running, found !== undefined);
+  });
+}
+
+/** Stops the server on this directory if none of its users lives: those who were killed have not said goodbye. */
+export async function stopUnusedPostgres(asked: string): Promise<void> {
+  const dataDir = whereDataLies(asked);
+  await withFileLock(`${dataDir}.lock`, async () => {
+    const server = findPostmaster(dataDir);
+    if (!server || livingUsers(dataDir) > 0) return;
+    // SIGINT is PostgreSQL's fast stop: sessions end, data is written, no recovery at the next start.
+    await stopProcess(server.identity, { signal: 'SIGINT', graceMs: 30_000 });
   });
 }
 
@@ -89,7 +100,7 @@ async function start(dataDir: string, { port, settings = {} }: PostgresOptions):
 
 function describe(dataDir: string, { identity, port }: Postmaster, adopted: boolean): Postgres {
   const url = address(dataDir, port);
-  return { url, port, adopted, identity, stop: () => leave(dataDir, identity) };
+  return { url, port, adopted, identity, stop: () => leave(dataDir) };
 }
 
 function address(dataDir: string, port: number): string {
@@ -107,13 +118,9 @@ function enter(dataDir: string): void {
   writeJsonFile(join(directory, String(process.pid)), identify(process.pid));
 }
 
-async function leave(dataDir: string, server: ProcessIdentity): Promise<void> {
-  await withFileLock(`${dataDir}.lock`, async () => {
-    rmSync(join(usersDirectory(dataDir), String(process.pid)), { force: true });
-    if (livingUsers(dataDir) > 0) return;
-    // SIGINT is PostgreSQL's fast stop: sessions end, data is written, no recovery at the next start.
-    await stopProcess(server, { signal: 'SIGINT', graceMs: 30_000 });
-  });
+async function leave(dataDir: string): Promise<void> {
+  rmSync(join(usersDirectory(dataDir), String(process.pid)), { force: true });
+  await stopUnusedPostgres(dataDir);
 }
 
 function livingUsers(dataDir: string): number {

@@ -1,5 +1,5 @@
-import { mkdirSync, rmSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { readJsonFile, writeJsonFile } from './json-file.ts';
 import { commandLine, identify, isAlive, processIdentity, stopProcess } from './processes.ts';
@@ -37,4 +37,10 @@ export async function stopLeftover(file: string): Promise<boolean> {
   if (running) await stopProcess(record.process, { group: true });
   forgetProcess(file);
   return running;
+}
+
+/** The same for every record in a directory. */
+export async function stopLeftoversIn(directory: string): Promise<void> {
+  const records = existsSync(directory) ? readdirSync(directory).filter((name) => name.endsWith('.json')) : [];
+  await Promise.all(records.map((name) => stopLeftover(join(directory, name))));
 }

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import { readJsonFile, writeJsonFile } from './json-file.ts';
-import { dataDirectory } from './start/settings.ts';
+import { dataDirectory } from './paths.ts';
 
 /** What `npm start` tells other commands of the system that it runs. Holds tokens: readable by the owner only. */
 const runningSystem = z.object({

@@ -11,7 +11,8 @@ import { runOnce } from './start/run-once.ts';
 import { screen } from './start/screen.ts';
 import { keptSecret } from './start/secret.ts';
 import * as parts from './start/service-parts.ts';
-import { dataDirectory, logFile, readSettings, type Settings } from './start/settings.ts';
+import { dataDirectory, logFile } from './paths.ts';
+import { readSettings, type Settings } from './start/settings.ts';
 import { onStopSignal } from './start/stop-signal.ts';
 import { createSupervisor, type Supervisor } from './start/supervisor.ts';
 import { becomeTheOnlyOne, resign, stopLeftovers } from './start/take-over.ts';
@@ -43,10 +44,10 @@ async function raiseEverything(settings: Settings, supervisor: Supervisor): Prom
   const wiring = await raiseInfrastructure(settings, supervisor);
   const environment = parts.serviceEnvironment(settings, wiring);
   await runOnce('migration', 'src/migrate.ts', environment);
-  say('Starting the Auth Module, a worker and the API …');
-  if (wiring.authModuleDatabaseUrl) await supervisor.raise(parts.authModulePart(settings, wiring));
-  await supervisor.raise(parts.workerPart(environment));
-  await supervisor.raise(parts.apiPart(settings, environment));
+  say(`Starting ${wiring.authModuleDatabaseUrl ? 'the Auth Module, ' : ''}a worker and the API …`);
+  const processes = [parts.workerPart(environment), parts.apiPart(settings, environment)];
+  if (wiring.authModuleDatabaseUrl) processes.unshift(parts.authModulePart(settings, wiring));
+  await Promise.all(processes.map((part) => supervisor.raise(part))); // stopped in the reverse of this order
   supervisor.signal.throwIfAborted();
   await present(settings, wiring);
 }
@@ -70,7 +71,7 @@ async function raiseInfrastructure(settings: Settings, supervisor: Supervisor): 
   return {
     databaseUrl: DATABASE_URL ?? (await createDatabase(cluster, 'session_management')),
     temporalAddress: TEMPORAL_ADDRESS ?? `127.0.0.1:${settings.TEMPORAL_PORT}`,
-    authModuleToken: process.env['AUTH_MODULE_TOKEN'] || keptSecret(join(dataDirectory, 'auth-module-token')),
+    authModuleToken: settings.AUTH_MODULE_TOKEN ?? keptSecret(join(dataDirectory, 'auth-module-token')),
     authModuleDatabaseUrl: needsOwnDatabase
       ? await createDatabase(cluster, 'auth_module')
       : AUTH_MODULE_URL

@@ -3,8 +3,9 @@ import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Connection } from '@temporalio/client';
+import { recordDirectory, recordFile } from './paths.ts';
 import { isFree } from './ports.ts';
-import { forgetProcess, recordProcess, stopLeftover } from './process-record.ts';
+import { forgetProcess, recordProcess, stopLeftover, stopLeftoversIn } from './process-record.ts';
 import { Problem } from './problem.ts';
 import { endsWithin, identify, isAlive, type ProcessIdentity, stopProcess } from './processes.ts';
 
@@ -17,7 +18,7 @@ export interface TemporalOptions {
   /** Where workflows are kept; without it in memory, gone with the process. */
   dbFile?: string;
   namespace: string;
-  /** Where the process is written down, so that the next start finds one whose starter was killed. */
+  /** Where the process is written down, so that a later start finds it if we are killed. Default: one in `.data/run`. */
   pidFile?: string;
   /** Where the server's messages go; without it they are dropped. */
   logFile?: string;
@@ -37,16 +38,17 @@ export interface Temporal {
 const READY_WITHIN_MS = 60_000;
 
 /**
- * A Temporal dev server whose namespace answers. With `dbFile` its workflows survive stop and kill -9. With `pidFile` a
- * server that a killed starter left behind is stopped first; one whose starter lives is never touched.
+ * A Temporal dev server whose namespace answers. With `dbFile` its workflows survive stop and kill -9. Servers that
+ * killed starters left behind are stopped first; one whose starter lives is never touched.
  */
 export async function startTemporal(options: TemporalOptions): Promise<Temporal> {
-  const { pidFile, port, uiPort } = options;
-  if (pidFile) await stopLeftover(pidFile);
+  const { port, uiPort, pidFile = recordFile(`temporal-${process.pid}-${port}`) } = options;
+  await stopLeftover(pidFile);
+  await stopLeftoversIn(recordDirectory);
   // Else the server that has the port would answer for ours.
   if (!(await isFree(port))) throw new Problem(`The Temporal server cannot start: port ${port} is taken.`);
   const identity = launch(options);
-  if (pidFile) recordProcess(pidFile, identity.pid, 'start-dev');
+  recordProcess(pidFile, identity.pid, 'start-dev');
   // Detached, it would outlive an uncaught error of ours.
   const killWithUs = (): void => void (isAlive(identity) && process.kill(identity.pid, 'SIGTERM'));
   process.once('exit', killWithUs);
@@ -54,7 +56,7 @@ export async function startTemporal(options: TemporalOptions): Promise<Temporal>
     // Nothing to save, nothing to wait for.
     await stopProcess(identity, { signal: options.dbFile ? 'SIGTERM' : 'SIGKILL' });
     process.off('exit', killWithUs);
-    if (pidFile) forgetProcess(pidFile);
+    forgetProcess(pidFile);
   };
   const address = `127.0.0.1:${port}`;
   try {

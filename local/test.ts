@@ -1,9 +1,11 @@
 import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
 import { join } from 'node:path';
+import { stopUnusedPostgres } from './embedded-postgres.ts';
 import { explain } from './problem.ts';
+import { stopLeftoversIn } from './process-record.ts';
 import { say } from './say.ts';
-import { projectDirectory } from './start/settings.ts';
+import { dataDirectory, projectDirectory, recordDirectory } from './paths.ts';
 import { findTemporalCli } from './temporal-cli.ts';
 
 /** `npm test [-- arguments of vitest]`: gets what the tests run against, shows its progress, then runs them once. */
@@ -18,12 +20,19 @@ async function test(args: string[]): Promise<number> {
     env: { ...process.env, TEMPORAL_CLI_PATH: cli },
     stdio: 'inherit',
   });
-  // Its own teardown stops the database and the server.
   forward = (signal) => void vitest.kill(signal);
-  return new Promise((done, fail) => {
+  const code = await new Promise<number>((done, fail) => {
     vitest.once('error', fail);
-    vitest.once('exit', (code, signal) => done(code ?? 128 + (signal ? constants.signals[signal] : 0)));
+    vitest.once('exit', (status, signal) => done(status ?? 128 + (signal ? constants.signals[signal] : 0)));
   });
+  await stopWhatItLeft();
+  return code;
+}
+
+/** Its own teardown stops the database and the servers, but a Ctrl-C or a crash ends it before that. */
+async function stopWhatItLeft(): Promise<void> {
+  await stopLeftoversIn(recordDirectory);
+  await stopUnusedPostgres(join(dataDirectory, 'test-postgres')); // as test/global-setup.ts names it
 }
 
 try {

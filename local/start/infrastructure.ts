@@ -8,7 +8,8 @@ import type { Say } from '../say.ts';
 import { findTemporalCli } from '../temporal-cli.ts';
 import { startTemporal } from '../temporal-server.ts';
 import type { Part, Raised } from './part.ts';
-import { dataDirectory, logFile, recordFile, type Settings } from './settings.ts';
+import { dataDirectory, logFile, recordFile } from '../paths.ts';
+import type { Settings } from './settings.ts';
 
 /** The embedded PostgreSQL. `tell` hears its address each time it has been raised. */
 export function postgresPart({ POSTGRES_PORT: port }: Settings, tell: (url: string) => void): Part {

@@ -6,7 +6,7 @@ import { Problem } from '../problem.ts';
 import { identify, stopProcess } from '../processes.ts';
 import { lengthOf, tail } from './log-file.ts';
 import { atSentenceStart, type Part, type Raised } from './part.ts';
-import { logFile, projectDirectory, recordFile } from './settings.ts';
+import { logFile, projectDirectory, recordFile } from '../paths.ts';
 
 export interface NodeProcessOptions {
   /** Of its log and its record. */

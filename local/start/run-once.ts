@@ -3,7 +3,7 @@ import { closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { Problem } from '../problem.ts';
 import { beginLog, tail } from './log-file.ts';
-import { logFile, projectDirectory } from './settings.ts';
+import { logFile, projectDirectory } from '../paths.ts';
 
 /** Runs a TypeScript file to its end. Fails with its last words unless it ends well. */
 export async function runOnce(name: string, file: string, environment: Record<string, string>): Promise<void> {

@@ -1,7 +1,8 @@
 import { nodeProcess } from './node-process.ts';
 import { readFrom } from './log-file.ts';
 import type { Part } from './part.ts';
-import { logFile, type Settings } from './settings.ts';
+import { logFile } from '../paths.ts';
+import type { Settings } from './settings.ts';
 
 /** What the processes are told about each other. */
 export interface Wiring {

@@ -1,5 +1,3 @@
-import { join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { Problem } from '../problem.ts';
 
@@ -7,30 +5,27 @@ const port = (otherwise: number) => z.coerce.number().int().min(1).max(65_535).d
 const optional = z.string().min(1).optional();
 
 /** Every variable that `npm start` reads. Those of the service itself are passed on to it as they are. */
-const environmentSchema = z.object({
-  PORT: port(3000),
-  POSTGRES_PORT: port(5433),
-  TEMPORAL_PORT: port(7233),
-  TEMPORAL_UI_PORT: port(8233),
-  REFERENCE_AUTH_MODULE_PORT: port(4000),
-  TEMPORAL_NAMESPACE: z.string().min(1).default('default'),
-  JWT_AUDIENCE: z.string().min(1).default('session-management-service'),
-  DATABASE_URL: optional,
-  TEMPORAL_ADDRESS: optional,
-  AUTH_MODULE_URL: optional,
-  REFERENCE_AUTH_MODULE_DATABASE_URL: optional,
-});
+const environmentSchema = z
+  .object({
+    PORT: port(3000),
+    POSTGRES_PORT: port(5433),
+    TEMPORAL_PORT: port(7233),
+    TEMPORAL_UI_PORT: port(8233),
+    REFERENCE_AUTH_MODULE_PORT: port(4000),
+    TEMPORAL_NAMESPACE: z.string().min(1).default('default'),
+    JWT_AUDIENCE: z.string().min(1).default('session-management-service'),
+    DATABASE_URL: optional,
+    TEMPORAL_ADDRESS: optional,
+    AUTH_MODULE_URL: optional,
+    AUTH_MODULE_TOKEN: optional,
+    REFERENCE_AUTH_MODULE_DATABASE_URL: optional,
+  })
+  .refine((e) => !e.AUTH_MODULE_URL || e.AUTH_MODULE_TOKEN, {
+    path: ['AUTH_MODULE_TOKEN'],
+    message: 'is required with AUTH_MODULE_URL: what that Auth Module knows this service by',
+  });
 
 export type Settings = z.infer<typeof environmentSchema>;
-
-export const projectDirectory = resolve(fileURLToPath(new URL('../..', import.meta.url)));
-
-/** What outlives a run: the database, the workflows, the logs, secrets. Not part of the repository. */
-export const dataDirectory = join(projectDirectory, '.data');
-
-/** Where a child process is written down, so that the next start finds one that a killed start left behind. */
-export const recordFile = (name: string): string => join(dataDirectory, 'run', `${name}.json`);
-export const logFile = (name: string): string => join(dataDirectory, 'logs', `${name}.log`);
 
 /** An empty variable counts as absent. Refuses with every problem at once. */
 export function readSettings(environment: NodeJS.ProcessEnv = process.env): Settings {

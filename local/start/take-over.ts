@@ -5,7 +5,7 @@ import { stopLeftover } from '../process-record.ts';
 import { Problem } from '../problem.ts';
 import { runningFile } from '../running-file.ts';
 import type { Say } from '../say.ts';
-import { dataDirectory, recordFile } from './settings.ts';
+import { dataDirectory, recordFile } from '../paths.ts';
 
 const lockFile = join(dataDirectory, 'start.lock');
 
