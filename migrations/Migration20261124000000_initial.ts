@@ -44,6 +44,8 @@ create table sessions (
   user_agent text,
   client text,
   authentication_methods text[] not null default '{}',
+  -- when each of the four details above was told last (ms since the epoch): a late event must not undo a later one
+  told_at jsonb not null default '{}',
   support_access_grant_id uuid,
   parent_organization_id text,
   parent_session_id text,
@@ -274,7 +276,7 @@ create table auth_module_slots (
 -- How far the Auth Module's clock is ahead for certain: a call cannot arrive before it was sent.
 create table auth_module_clock (
   only_row boolean primary key default true check (only_row),
-  ahead_ms integer not null,
+  ahead_ms bigint not null,
   observed_at timestamptz(3) not null
 );
 create table service_keys (name text primary key, key bytea not null);

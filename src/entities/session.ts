@@ -27,6 +27,7 @@ export const Session = defineEntity({
     userAgent: p.text().nullable(),
     client: p.text().nullable(),
     authenticationMethods: p.array(),
+    toldAt: p.json<Record<string, number>>(),
     supportAccessGrantId: p.uuid().nullable(),
     parentOrganizationId: p.text().nullable(),
     parentSessionId: p.text().nullable(),

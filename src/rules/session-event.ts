@@ -22,6 +22,10 @@ export interface SessionEvent {
   parentSession: { organizationId: string; sessionId: string } | null;
 }
 
+/** What an event may tell of where a session is used; each is known apart from the others, with when it was told. */
+const details = ['ipAddress', 'userAgent', 'client', 'authenticationMethods'] as const;
+type Detail = (typeof details)[number];
+
 export interface SessionRecord {
   organizationId: string;
   id: string;
@@ -35,6 +39,8 @@ export interface SessionRecord {
   userAgent: string | null;
   client: string | null;
   authenticationMethods: readonly string[];
+  /** When each detail that was ever told was told last. */
+  toldAt: Partial<Record<Detail, number>>;
   supportAccessGrantId: string | null;
   parentOrganizationId: string | null;
   parentSessionId: string | null;
@@ -43,8 +49,8 @@ export interface SessionRecord {
 export type Applied = { record: SessionRecord; outcome: 'accepted' | 'stale' } | { outcome: 'invalid' };
 
 /**
- * Any event may come first and creates the record; of two starts that differ the earlier wins, of two expiries the
- * later. `stale`: it told nothing new. `invalid`: it contradicts what the session is. Whether the session may live at
+ * Any event may come first and creates the record; of two starts or two ends that differ the earlier wins, of two
+ * expiries the later. Whatever the order and however often they come, the same events make the same record. `stale`: it told nothing new. `invalid`: it contradicts what the session is. Whether the session may live at
  * all (fences, grants, parent) is not asked here.
  */
 export function applySessionEvent(record: SessionRecord | null, event: SessionEvent): Applied {
@@ -71,35 +77,55 @@ const firstHeardOf = (event: SessionEvent): SessionRecord => ({
   userAgent: null,
   client: null,
   authenticationMethods: [],
+  toldAt: {},
   supportAccessGrantId: null,
   parentOrganizationId: null,
   parentSessionId: null,
 });
 
-/** Details of a later activity replace those of an earlier one; those of an earlier one only fill gaps. */
 function heardOf(record: SessionRecord, event: SessionEvent): SessionRecord {
-  const newer = event.occurredAt >= record.lastSeenAt;
-  const pick = <T>(told: T | null, known: T | null): T | null => (newer ? (told ?? known) : (known ?? told));
   return {
     ...record,
+    ...detailsOf(record, event),
     startedAt: Math.min(record.startedAt, event.startedAt),
-    lastSeenAt: Math.max(record.lastSeenAt, event.occurredAt),
+    // a sign-out is no activity
+    lastSeenAt: Math.max(record.lastSeenAt, event.startedAt, event.type === 'session.ended' ? 0 : event.occurredAt),
     expiresAt: record.expiresAt === null ? event.expiresAt : Math.max(record.expiresAt, event.expiresAt ?? 0),
-    ipAddress: pick(event.ipAddress, record.ipAddress),
-    userAgent: pick(event.userAgent, record.userAgent),
-    client: pick(event.client, record.client),
-    authenticationMethods: pick(event.authenticationMethods, record.authenticationMethods.length > 0 ? record.authenticationMethods : null) ?? [],
     supportAccessGrantId: record.supportAccessGrantId ?? event.supportAccessGrantId,
     parentOrganizationId: record.parentOrganizationId ?? event.parentSession?.organizationId ?? null,
     parentSessionId: record.parentSessionId ?? event.parentSession?.sessionId ?? null,
   };
 }
 
-/** A sign-out leaves a tombstone, also where it comes first; it says nothing of the chains. */
-function signedOut(record: SessionRecord, event: SessionEvent): SessionRecord {
-  const heard = { ...heardOf(record, event), lastSeenAt: record.lastSeenAt };
-  return record.endedAt === null ? { ...heard, endedAt: event.occurredAt, endReason: 'signed-out' } : heard;
+/** Each detail is the one told last; of two told in the same millisecond the greater, so that the order of arrival never decides. */
+function detailsOf(record: SessionRecord, event: SessionEvent): Pick<SessionRecord, Detail | 'toldAt'> {
+  const toldAt = { ...record.toldAt };
+  const pick = <T>(detail: Detail, told: T | null, known: T): T => {
+    const knownAt = record.toldAt[detail] ?? -Infinity;
+    const isLater = event.occurredAt > knownAt || (event.occurredAt === knownAt && JSON.stringify(told) > JSON.stringify(known));
+    if (told === null || !isLater) return known;
+    toldAt[detail] = event.occurredAt;
+    return told;
+  };
+  return {
+    ipAddress: pick('ipAddress', event.ipAddress, record.ipAddress),
+    userAgent: pick('userAgent', event.userAgent, record.userAgent),
+    client: pick('client', event.client, record.client),
+    authenticationMethods: pick('authenticationMethods', event.authenticationMethods, record.authenticationMethods),
+    toldAt,
+  };
 }
 
-const sameRecord = (a: SessionRecord, b: SessionRecord): boolean =>
-  (Object.keys(a) as (keyof SessionRecord)[]).every((key) => (key === 'authenticationMethods' ? String(a[key]) === String(b[key]) : a[key] === b[key]));
+/** A sign-out leaves a tombstone, also where it comes first; it says nothing of the chains. */
+function signedOut(record: SessionRecord, event: SessionEvent): SessionRecord {
+  const heard = heardOf(record, event);
+  if (record.endedAt === null) return { ...heard, endedAt: event.occurredAt, endReason: 'signed-out' };
+  return record.endReason === 'signed-out' ? { ...heard, endedAt: Math.min(record.endedAt, event.occurredAt) } : heard;
+}
+
+function sameRecord(a: SessionRecord, b: SessionRecord): boolean {
+  const { toldAt: toldA, authenticationMethods: methodsA, ...restA } = a;
+  const { toldAt: toldB, authenticationMethods: methodsB, ...restB } = b;
+  const keys = Object.keys(restA) as (keyof typeof restA)[];
+  return keys.every((key) => restA[key] === restB[key]) && details.every((detail) => toldA[detail] === toldB[detail]) && JSON.stringify(methodsA) === JSON.stringify(methodsB);
+}

@@ -86,22 +86,22 @@ export function createListener({ url, channel, onNotify, onConnect, onRetry }: L
     const fresh = new pg.Client({ connectionString: url, application_name: `listen:${channel}`, connectionTimeoutMillis: CONNECT_TIMEOUT_MS, keepAlive: true });
     client = fresh;
     fresh.on('notification', (message) => onNotify(message.payload ?? ''));
-    fresh.once('error', retry).once('end', retry);
+    // a connection may fail more than once, and after its successor was made
+    const lost = () => client === fresh && retry();
+    fresh.on('error', lost).on('end', lost);
     try {
       await fresh.connect();
       await fresh.query(`listen ${pg.escapeIdentifier(channel)}`);
       onConnect?.();
     } catch {
-      retry();
+      lost();
     }
   };
   const retry = () => {
     if (closed || timer !== undefined) return;
-    const lost = client;
     timer = setTimeout(() => {
       timer = undefined;
-      lost?.removeAllListeners('end').on('error', () => undefined);
-      void lost?.end().catch(() => undefined);
+      void client?.end().catch(() => undefined);
       onRetry?.();
       void connect();
     }, RECONNECT_MS);

@@ -4,6 +4,7 @@ import type { AuthModule } from '../../auth-module/auth-module.ts';
 import { type Database, row, rows } from '../../database.ts';
 import { nextAttempt } from '../../rules/retry.ts';
 import type { ErrorClass } from '../../rules/termination.ts';
+import { endSupportSessionsUnder } from '../../service/session-events/parent-ended.ts';
 import { newPass, type PassOptions, type PassState, sendPages, takeCalls } from './pass.ts';
 import { sweep } from './sweep.ts';
 import { claimPage, leftovers, type Page, readWork, type TerminationWork, unclaimed } from './work.ts';
@@ -40,7 +41,7 @@ const SOON_MS = 100;
 
 /**
  * One pass over a termination: what was left, what is not yet claimed, then the sweep; completed only by the revision
- * that was read before it began. Repeating it is harmless. Throws only for the database, which Temporal retries.
+ * that was read before it began. Support sessions that were opened from what it ends get terminations of their own. Repeating it is harmless. Throws only for the database, which Temporal retries.
  */
 export const createEndSessions =
   (options: TerminationActivityOptions) =>
@@ -54,6 +55,7 @@ export const createEndSessions =
       const state = newPass();
       const pass: PassOptions = { ...options, work, attempt, signal };
       const inTime = sliceOf(signal);
+      while (await options.database.transaction((transaction) => endSupportSessionsUnder(transaction, work)));
       await sendPages(pass, state, pagesOf(options.database, work, inTime));
       const drained = !state.broken && !inTime.isOver();
       const swept = drained && (await sweep(pass, state));

@@ -61,17 +61,19 @@ export function halves({ sessionIds, chainIds }: Page): Page[] {
 
 /**
  * What earlier attempts left unconfirmed, at most `limit` of each, in random order: items that fail every time must
- * not stand before the others for ever.
+ * not stand before the others for ever. The sign-ins of such chains go along, confirmed or not, as in the sweep.
  */
 export async function leftovers(database: Database, work: TerminationWork, limit: number): Promise<Page[]> {
   if (work.sessionsPending + work.chainsPending === 0) return [];
-  const pending = await rows<Item>(
+  const pending = await rows<Item & { sessionId: string | null }>(
     database.pool,
-    sql`(select 'session' as kind, id from sessions where termination_id = ${work.id} and sign_in_outcome = 'pending' order by random() limit ${limit})
+    sql`(select 'session' as kind, id, null as "sessionId" from sessions where termination_id = ${work.id} and sign_in_outcome = 'pending' order by random() limit ${limit})
       union all
-      (select 'chain', id from refresh_token_chains where termination_id = ${work.id} and outcome = 'pending' order by random() limit ${limit})`,
+      (select 'chain', id, session_id from refresh_token_chains where termination_id = ${work.id} and outcome = 'pending' order by random() limit ${limit})`,
   );
-  return toPages(pending);
+  const told = new Set(pending.flatMap(({ kind, id }) => (kind === 'session' ? [id] : [])));
+  const signIns = new Set(pending.flatMap(({ sessionId }) => (sessionId === null || told.has(sessionId) ? [] : [sessionId])));
+  return toPages([...pending, ...[...signIns].map((id) => ({ kind: 'session' as const, id }))]);
 }
 
 /** The sessions `s` in scope, at or before the cutoff, that no termination has yet. */

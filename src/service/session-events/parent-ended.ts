@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import { rows, type Transaction } from '../../database.ts';
+import type { TerminationScopeKind } from '../../rules/termination.ts';
 import { claimSession, insertTermination } from '../insert-termination.ts';
 import { systemActor } from '../record-audit.ts';
 
@@ -16,6 +17,42 @@ export async function endSupportSessionsOf(transaction: Transaction, parents: re
         on s.parent_organization_id = p.o and s.parent_session_id = p.i
       where s.termination_id is null order by s.organization_id, s.id for update of s`,
   );
+  await endEach(transaction, children);
+}
+
+/** What a termination ends whose sessions may be parents; `cutoff` and `keptSessionIds` bound the scopes `user` and `organization`. */
+export interface EndedParents {
+  organizationId: string;
+  scopeKind: TerminationScopeKind;
+  scopeId: string;
+  cutoff: string;
+  keptSessionIds: readonly string[];
+}
+
+const CHILDREN_A_ROUND = 100;
+
+/**
+ * The same for the parents that a termination ends, also those without a row here, as `session_states` judges them.
+ * True: there may be more.
+ */
+export async function endSupportSessionsUnder(transaction: Transaction, ended: EndedParents): Promise<boolean> {
+  if (ended.scopeKind === 'grant') return false;
+  const covered =
+    ended.scopeKind === 'session'
+      ? sql`s.parent_session_id = ${ended.scopeId}`
+      : sql`coalesce(p.fenced_from, s.fenced_from) <= ${ended.cutoff}::timestamptz and s.parent_session_id <> all (${[...ended.keptSessionIds]}::text[])
+          and ${ended.scopeKind === 'user' ? sql`s.user_id = ${ended.scopeId}` : sql`true`}`;
+  const children = await rows<{ organization_id: string; id: string }>(
+    transaction,
+    sql`select s.organization_id, s.id from sessions s left join sessions p on p.organization_id = s.parent_organization_id and p.id = s.parent_session_id
+      where s.parent_organization_id = ${ended.organizationId} and s.parent_session_id is not null and s.termination_id is null and ${covered}
+      order by s.organization_id, s.id limit ${CHILDREN_A_ROUND} for update of s`,
+  );
+  await endEach(transaction, children);
+  return children.length === CHILDREN_A_ROUND;
+}
+
+async function endEach(transaction: Transaction, children: readonly { organization_id: string; id: string }[]): Promise<void> {
   for (const child of children) {
     const terminationId = await insertTermination(transaction, {
       organizationId: child.organization_id,

@@ -4,7 +4,8 @@ import { type SessionEvent, sessionEventTypes } from '../../rules/session-event.
 
 const id = z.string().refine(isOpaqueId, 'must be 1 to 255 printable characters');
 const instant = z.iso.datetime({ offset: true });
-const text = (max: number) => z.string().max(max).refine((value) => !value.includes('\u0000'), 'must not contain NUL');
+/** NUL and lone surrogates have no place in PostgreSQL's text: one of them would fail the whole batch. */
+const text = (max: number) => z.string().max(max).refine((value) => !/[\0\p{Cs}]/u.test(value), 'must be Unicode text without NUL');
 
 export const sessionEventSchema = z.strictObject({
   eventId: id,

@@ -19,6 +19,7 @@ interface StoredRow {
   user_agent: string | null;
   client: string | null;
   authentication_methods: string[];
+  told_at: SessionRecord['toldAt'];
   support_access_grant_id: string | null;
   parent_organization_id: string | null;
   parent_session_id: string | null;
@@ -33,7 +34,7 @@ export async function lockSessions(transaction: Transaction, events: readonly Se
   const stored = await rows<StoredRow>(
     transaction,
     sql`select s.organization_id, s.id, s.user_id, ${ms('s.started_at')} as started_ms, ${ms('s.last_seen_at')} as seen_ms, ${ms('s.expires_at')} as expires_ms,
-        ${ms('s.ended_at')} as ended_ms, s.end_reason, s.ip_address, s.user_agent, s.client, s.authentication_methods, s.support_access_grant_id, s.parent_organization_id, s.parent_session_id
+        ${ms('s.ended_at')} as ended_ms, s.end_reason, s.ip_address, s.user_agent, s.client, s.authentication_methods, s.told_at, s.support_access_grant_id, s.parent_organization_id, s.parent_session_id
       from sessions s where (s.organization_id, s.id) in (select o, i from jsonb_to_recordset(${wanted}::jsonb) as w(o text, i text))
       order by s.organization_id, s.id for no key update`,
   );
@@ -53,6 +54,7 @@ export async function lockSessions(transaction: Transaction, events: readonly Se
         userAgent: r.user_agent,
         client: r.client,
         authenticationMethods: r.authentication_methods,
+        toldAt: r.told_at,
         supportAccessGrantId: r.support_access_grant_id,
         parentOrganizationId: r.parent_organization_id,
         parentSessionId: r.parent_session_id,
@@ -82,15 +84,15 @@ export async function ensureUsers(transaction: Transaction, events: readonly Ses
  */
 export async function writeSessions(transaction: Transaction, created: readonly SessionRecord[], updated: readonly SessionRecord[]): Promise<boolean> {
   const columns = sql.raw(`"organizationId" text, id text, "userId" text, "startedAt" float8, "lastSeenAt" float8, "expiresAt" float8, "endedAt" float8, "endReason" text,
-    "ipAddress" text, "userAgent" text, client text, "authenticationMethods" text[], "supportAccessGrantId" uuid, "parentOrganizationId" text, "parentSessionId" text`);
+    "ipAddress" text, "userAgent" text, client text, "authenticationMethods" text[], "toldAt" jsonb, "supportAccessGrantId" uuid, "parentOrganizationId" text, "parentSessionId" text`);
   const at = (column: string) => sql.raw(`to_timestamp("${column}" / 1000)`);
   if (created.length > 0) {
     const inserted = await rows(
       transaction,
       sql`insert into sessions (organization_id, id, user_id, started_at, recorded_at, last_seen_at, expires_at, ended_at, end_reason, ip_address, user_agent, client,
-          authentication_methods, support_access_grant_id, parent_organization_id, parent_session_id)
+          authentication_methods, told_at, support_access_grant_id, parent_organization_id, parent_session_id)
         select "organizationId", id, "userId", ${at('startedAt')}, current_instant(), ${at('lastSeenAt')}, ${at('expiresAt')}, ${at('endedAt')}, "endReason", "ipAddress", "userAgent", client,
-          coalesce("authenticationMethods", '{}'), "supportAccessGrantId", "parentOrganizationId", "parentSessionId"
+          coalesce("authenticationMethods", '{}'), "toldAt", "supportAccessGrantId", "parentOrganizationId", "parentSessionId"
         from jsonb_to_recordset(${JSON.stringify(created)}::jsonb) as r(${columns}) order by "organizationId", id on conflict do nothing returning 1`,
     );
     if (inserted.length < created.length) return false;
@@ -99,7 +101,7 @@ export async function writeSessions(transaction: Transaction, created: readonly 
     await rows(
       transaction,
       sql`update sessions s set started_at = ${at('startedAt')}, last_seen_at = ${at('lastSeenAt')}, expires_at = ${at('expiresAt')}, ended_at = ${at('endedAt')}, end_reason = r."endReason",
-          ip_address = r."ipAddress", user_agent = r."userAgent", client = r.client, authentication_methods = coalesce(r."authenticationMethods", '{}'),
+          ip_address = r."ipAddress", user_agent = r."userAgent", client = r.client, authentication_methods = coalesce(r."authenticationMethods", '{}'), told_at = r."toldAt",
           support_access_grant_id = r."supportAccessGrantId", parent_organization_id = r."parentOrganizationId", parent_session_id = r."parentSessionId"
         from jsonb_to_recordset(${JSON.stringify(updated)}::jsonb) as r(${columns}) where s.organization_id = r."organizationId" and s.id = r.id`,
     );
