@@ -14,7 +14,7 @@ const INVALID_ARGUMENT = 3; // gRPC status code
 /** Whether a start was refused because the namespace does not know our search attributes (yet): it is worth another try without. */
 export const isUnknownAttribute = (error: unknown): boolean => {
   const cause = error instanceof TemporalServiceError ? error.cause : error;
-  return (
-    isGrpcServiceError(cause) && Number(cause.code) === INVALID_ARGUMENT && /search attribute/i.test(cause.details)
-  );
+  if (!isGrpcServiceError(cause)) return false;
+  const code: number = cause.code;
+  return code === INVALID_ARGUMENT && /search attribute/i.test(cause.details);
 };

@@ -23,7 +23,9 @@ it('however often it is moved, a grant ends in the future and within 90 days of 
       const now = created + age;
       if (!isWithin(iso(asked), changeBounds(now, created, given))) return;
       expect(asked).toBeGreaterThan(now);
-      expect(asked).toBeLessThanOrEqual(Math.min(now + given.maxSeconds * 1_000, created + grantLongestLifeDays * 86_400_000));
+      expect(asked).toBeLessThanOrEqual(
+        Math.min(now + given.maxSeconds * 1_000, created + grantLongestLifeDays * 86_400_000),
+      );
     }),
   );
 });

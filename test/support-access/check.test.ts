@@ -10,13 +10,25 @@ const grants = useGrants(stack);
 it('who is not a Global Admin is not eligible, whatever is live', async () => {
   await grants.create('roles');
   for (const role of ['org_admin', 'GLOBAL_ADMIN', 'global_admin ', '', 'global_admin,org_admin']) {
-    expect(await grants.check('roles', { role })).toEqual({ decision: 'deny', reason: 'not-eligible', grantId: null, notAfter: null, maxAgeSeconds: 5 });
+    expect(await grants.check('roles', { role })).toEqual({
+      decision: 'deny',
+      reason: 'not-eligible',
+      grantId: null,
+      notAfter: null,
+      maxAgeSeconds: 5,
+    });
   }
 });
 
 it('without a grant there is no access, and none from another organization’s', async () => {
   await grants.create('neighbour');
-  expect(await grants.check('nobody')).toEqual({ decision: 'deny', reason: 'no-grant', grantId: null, notAfter: null, maxAgeSeconds: 5 });
+  expect(await grants.check('nobody')).toEqual({
+    decision: 'deny',
+    reason: 'no-grant',
+    grantId: null,
+    notAfter: null,
+    maxAgeSeconds: 5,
+  });
 });
 
 it('a grant for one Global Admin is no use to another', async () => {
@@ -28,12 +40,23 @@ it('a grant for one Global Admin is no use to another', async () => {
 it('of several live grants the one that ends last is named; of past ones the latest says why', async () => {
   const short = await grants.create('several', { userId: 'ada', expiresAt: inMs(minutes(10)) });
   const long = await grants.create('several', { expiresAt: inMs(minutes(20)) });
-  expect(await grants.check('several', { userId: 'ada' })).toMatchObject({ grantId: long.id, notAfter: long.expiresAt });
+  expect(await grants.check('several', { userId: 'ada' })).toMatchObject({
+    grantId: long.id,
+    notAfter: long.expiresAt,
+  });
   await grants.revoke(long);
   expect(await grants.check('several', { userId: 'ada' })).toMatchObject({ decision: 'allow', grantId: short.id });
   await grants.revoke(short);
-  expect(await grants.check('several', { userId: 'ada' })).toMatchObject({ decision: 'deny', reason: 'revoked', grantId: short.id });
-  expect(await grants.check('several', { userId: 'bob' })).toMatchObject({ decision: 'deny', reason: 'revoked', grantId: long.id });
+  expect(await grants.check('several', { userId: 'ada' })).toMatchObject({
+    decision: 'deny',
+    reason: 'revoked',
+    grantId: short.id,
+  });
+  expect(await grants.check('several', { userId: 'bob' })).toMatchObject({
+    decision: 'deny',
+    reason: 'revoked',
+    grantId: long.id,
+  });
 });
 
 it('an answer is good for the seconds that are left, and no longer than five', async () => {
@@ -53,10 +76,21 @@ it('a session counts with its own grant only, even where another is live', async
   const named = await grants.create('own', { userId: 'staff' });
   await grants.signIn(named, 's1');
   const open = await grants.create('own', { expiresAt: inMs(minutes(90)) });
-  expect(await grants.check('own', { sessionId: 's1' })).toMatchObject({ decision: 'allow', grantId: named.id, notAfter: named.expiresAt });
-  expect(await grants.check('own', { sessionId: 'never-heard-of' })).toMatchObject({ decision: 'allow', grantId: open.id });
+  expect(await grants.check('own', { sessionId: 's1' })).toMatchObject({
+    decision: 'allow',
+    grantId: named.id,
+    notAfter: named.expiresAt,
+  });
+  expect(await grants.check('own', { sessionId: 'never-heard-of' })).toMatchObject({
+    decision: 'allow',
+    grantId: open.id,
+  });
   await grants.revoke(named);
-  expect(await grants.check('own', { sessionId: 's1' })).toMatchObject({ decision: 'deny', reason: 'session-ended', grantId: null });
+  expect(await grants.check('own', { sessionId: 's1' })).toMatchObject({
+    decision: 'deny',
+    reason: 'session-ended',
+    grantId: null,
+  });
   expect(await grants.check('own')).toMatchObject({ decision: 'allow', grantId: open.id });
 });
 
@@ -66,9 +100,20 @@ it('a session that ended, or is somebody else’s, or another organization’s, 
   await grants.signIn(grant, 'out');
   await grants.signIn(grant, 'other', { userId: 'bob' });
   await report(stack, [started({ organizationId: 'elsewhere', userId: 'staff', sessionId: 'foreign' })]);
-  await report(stack, [event('session.ended', { organizationId: 'over', userId: 'staff', sessionId: 'out', startedAt: new Date().toISOString() })]);
+  await report(stack, [
+    event('session.ended', {
+      organizationId: 'over',
+      userId: 'staff',
+      sessionId: 'out',
+      startedAt: new Date().toISOString(),
+    }),
+  ]);
   expect(await grants.check('over', { sessionId: 'mine' })).toMatchObject({ decision: 'allow' });
-  for (const sessionId of ['out', 'other', 'foreign']) expect(await grants.check('over', { sessionId }), sessionId).toMatchObject({ decision: 'deny', reason: 'session-ended' });
+  for (const sessionId of ['out', 'other', 'foreign'])
+    expect(await grants.check('over', { sessionId }), sessionId).toMatchObject({
+      decision: 'deny',
+      reason: 'session-ended',
+    });
   // an organization's own session that was not opened under a grant gives no access
   await report(stack, [started({ organizationId: 'over', userId: 'staff', sessionId: 'plain' })]);
   expect(await grants.check('over', { sessionId: 'plain' })).toMatchObject({ decision: 'deny', reason: 'no-grant' });
@@ -79,17 +124,30 @@ it('a support session dies with the staff member’s own session', async () => {
   const grant = await grants.create('parent');
   await grants.signIn(grant, 'child');
   expect(await grants.check('parent', { sessionId: 'child' })).toMatchObject({ decision: 'allow' });
-  await report(stack, [event('session.ended', { organizationId: 'vendor', userId: 'staff', sessionId: 'sid-of-staff', startedAt: new Date().toISOString() })]);
-  expect(await grants.check('parent', { sessionId: 'child' })).toMatchObject({ decision: 'deny', reason: 'session-ended' });
+  await report(stack, [
+    event('session.ended', {
+      organizationId: 'vendor',
+      userId: 'staff',
+      sessionId: 'sid-of-staff',
+      startedAt: new Date().toISOString(),
+    }),
+  ]);
+  expect(await grants.check('parent', { sessionId: 'child' })).toMatchObject({
+    decision: 'deny',
+    reason: 'session-ended',
+  });
 });
 
 it('nobody may keep an answer, and only the scope for it may ask', async () => {
-  const ask = async (token: string | null, body: unknown) => call(stack, 'POST', '/v1/support-access/check', { token, body });
+  const ask = async (token: string | null, body: unknown) =>
+    call(stack, 'POST', '/v1/support-access/check', { token, body });
   const question = { organizationId: 'acme', userId: 'staff', role: 'global_admin' };
   const answer = await ask(await tokens(stack.issuer).machine('support-access:check'), question);
   expect(answer.headers.get('cache-control')).toContain('no-store');
   expect((await ask(await grants.admin('acme'), question)).status).toBe(403);
   expect((await ask(await tokens(stack.issuer).machine('support-access:manage'), question)).status).toBe(403);
-  expect((await ask(await tokens(stack.issuer).machine('support-access:check', 'other'), question)).body).toMatchObject({ code: 'organization-forbidden' });
+  expect((await ask(await tokens(stack.issuer).machine('support-access:check', 'other'), question)).body).toMatchObject(
+    { code: 'organization-forbidden' },
+  );
   expect((await ask(null, question)).status).toBe(401);
 });

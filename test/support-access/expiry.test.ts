@@ -11,16 +11,43 @@ afterEach(() => stack.database.query('update test_clock set offset_ms = 0'));
 
 it('a grant of 30 days ends by itself, and what was opened under it is confirmed dead', async () => {
   const grant = await grants.create('acme', { expiresAt: inMs(days(29.9)), reason: 'ticket 7' });
-  expect(grant).toMatchObject({ status: 'active', userId: null, revision: 1, endedBy: null, sessions: { total: 0, cleared: 0 } });
+  expect(grant).toMatchObject({
+    status: 'active',
+    userId: null,
+    revision: 1,
+    endedBy: null,
+    sessions: { total: 0, cleared: 0 },
+  });
   expect(await grants.signIn(grant, 's1')).toMatchObject({ outcome: 'accepted' });
-  expect(await grants.check('acme')).toMatchObject({ decision: 'allow', reason: 'granted', grantId: grant.id, notAfter: grant.expiresAt, maxAgeSeconds: 5 });
+  expect(await grants.check('acme')).toMatchObject({
+    decision: 'allow',
+    reason: 'granted',
+    grantId: grant.id,
+    notAfter: grant.expiresAt,
+    maxAgeSeconds: 5,
+  });
   await grants.pass(grant, days(30));
   const ended = await grants.until(grant, 'ended');
-  expect(ended).toMatchObject({ endReason: 'expired', accessEndedAt: grant.expiresAt, endedBy: { kind: 'system' }, sessions: { total: 1, cleared: 1 } });
+  expect(ended).toMatchObject({
+    endReason: 'expired',
+    accessEndedAt: grant.expiresAt,
+    endedBy: { kind: 'system' },
+    sessions: { total: 1, cleared: 1 },
+  });
   expect(stack.authModule.chains.isAlive('acme', 'chain-of-s1')).toBe(false);
-  expect(await grants.check('acme')).toMatchObject({ decision: 'deny', reason: 'expired', grantId: grant.id, notAfter: null });
+  expect(await grants.check('acme')).toMatchObject({
+    decision: 'deny',
+    reason: 'expired',
+    grantId: grant.id,
+    notAfter: null,
+  });
   expect(await grants.actions('acme')).toEqual([
-    'support-access.granted', 'support-access.session-started', 'support-access.expired', 'termination.requested', 'termination.completed', 'support-access.cleared',
+    'support-access.granted',
+    'support-access.session-started',
+    'support-access.expired',
+    'termination.requested',
+    'termination.completed',
+    'support-access.cleared',
   ]);
   await grants.pass(grant, 301_000);
   expect(await grants.closed(grant)).toBe('COMPLETED');
@@ -47,23 +74,40 @@ it('a grant without sessions costs no child and two workflow tasks after its tim
 it.each([
   ['behind', -5_000],
   ['ahead', 5_000],
-])('with the database clock 5 s %s of the workflow engine’s, access ends by the database’s, to the millisecond', async (_, offset) => {
-  const organization = `clock-${offset}`;
-  const grant = await grants.create(organization);
-  // the engine's timer fires at the end by its own clock; the database's is `offset` away from it
-  await stack.database.moveClock(Date.parse(grant.expiresAt) - Date.now() + offset);
-  await fastForward(stack.temporal, grantWorkflowId(grant.id), 3_602);
-  expect(await grants.check(organization)).toMatchObject(offset < 0 ? { decision: 'allow', reason: 'granted' } : { decision: 'deny', reason: 'expired' });
-  expect(await grants.until(grant, 'ended')).toMatchObject({ endReason: 'expired', accessEndedAt: grant.expiresAt });
-  expect(await grants.check(organization)).toMatchObject({ decision: 'deny', reason: 'expired' });
-});
+])(
+  'with the database clock 5 s %s of the workflow engine’s, access ends by the database’s, to the millisecond',
+  async (_, offset) => {
+    const organization = `clock-${offset}`;
+    const grant = await grants.create(organization);
+    // the engine's timer fires at the end by its own clock; the database's is `offset` away from it
+    await stack.database.moveClock(Date.parse(grant.expiresAt) - Date.now() + offset);
+    await fastForward(stack.temporal, grantWorkflowId(grant.id), 3_602);
+    expect(await grants.check(organization)).toMatchObject(
+      offset < 0 ? { decision: 'allow', reason: 'granted' } : { decision: 'deny', reason: 'expired' },
+    );
+    expect(await grants.until(grant, 'ended')).toMatchObject({ endReason: 'expired', accessEndedAt: grant.expiresAt });
+    expect(await grants.check(organization)).toMatchObject({ decision: 'deny', reason: 'expired' });
+  },
+);
 
 it('from the instant of expiry on access is off, whether or not anybody has marked it', async () => {
   const grant = await grants.create('unmarked');
   await stack.database.moveClock(minutes(60));
   expect(await grants.check('unmarked')).toMatchObject({ decision: 'deny', reason: 'expired' });
-  expect(await grants.read(grant)).toMatchObject({ status: 'ending', endReason: 'expired', accessEndedAt: grant.expiresAt, stalled: false, endedBy: { kind: 'system' } });
-  expect(await grants.flag('unmarked')).toEqual({ allowed: false, allowUntil: null, timeZone: null, grantId: null, liveGrants: 0 });
+  expect(await grants.read(grant)).toMatchObject({
+    status: 'ending',
+    endReason: 'expired',
+    accessEndedAt: grant.expiresAt,
+    stalled: false,
+    endedBy: { kind: 'system' },
+  });
+  expect(await grants.flag('unmarked')).toEqual({
+    allowed: false,
+    allowUntil: null,
+    timeZone: null,
+    grantId: null,
+    liveGrants: 0,
+  });
   expect((await grants.change(grant, inMs(minutes(120)))).body).toMatchObject({ code: 'grant-ended' });
   const next = await grants.create('unmarked', { expiresAt: inMs(minutes(120)) });
   expect(await grants.read(grant)).toMatchObject({ endReason: 'expired' });
@@ -86,18 +130,35 @@ it('an Auth Module that is away for a day holds up nothing but the confirmation,
   const grant = await grants.create('away');
   await grants.signIn(grant, 's1');
   await grants.signIn(grant, 'untold', { told: false });
-  const heal = stack.authModule.inject({ kind: 'status', status: 500 }, { when: (call) => call.organizationId === 'away' });
+  const heal = stack.authModule.inject(
+    { kind: 'status', status: 500 },
+    { when: (call) => call.organizationId === 'away' },
+  );
   expect((await grants.revoke(grant)).body).toMatchObject({ status: 'ending', endReason: 'revoked', stalled: false });
   expect(await grants.check('away')).toMatchObject({ decision: 'deny', reason: 'revoked' });
   await stack.database.moveClock(minutes(3));
-  expect(await grants.read(grant)).toMatchObject({ status: 'ending', stalled: true, sessions: { total: 1, cleared: 0 } });
+  expect(await grants.read(grant)).toMatchObject({
+    status: 'ending',
+    stalled: true,
+    sessions: { total: 1, cleared: 0 },
+  });
   await grants.pass(grant, days(1));
   expect(await grants.read(grant)).toMatchObject({ status: 'ending', stalled: true });
   heal();
-  const find = () => stack.database.query<{ id: string }>(`select id from terminations where organization_id = 'away' and scope_kind = 'grant'`);
+  const find = () =>
+    stack.database.query<{ id: string }>(
+      `select id from terminations where organization_id = 'away' and scope_kind = 'grant'`,
+    );
   const [termination] = await eventually(find, (found) => found.length > 0);
   const retry = () => stack.temporal.workflow.getHandle(`termination:${termination?.id}`).signal('retry-now');
-  await eventually(() => retry().then(() => true, () => false), Boolean);
+  await eventually(
+    () =>
+      retry().then(
+        () => true,
+        () => false,
+      ),
+    Boolean,
+  );
   expect(await grants.until(grant, 'ended')).toMatchObject({ sessions: { total: 2, cleared: 2 } });
   expect(stack.authModule.chains.alive('away')).toEqual([]);
 });

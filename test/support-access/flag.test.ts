@@ -7,14 +7,26 @@ import { days, inMs, minutes, useGrants } from './use-grants.ts';
 const stack = useStack({ environment: { GRANT_MAX_SECONDS: '7776000' } });
 const grants = useGrants(stack);
 const off: SupportAccessFlag = { allowed: false, allowUntil: null, timeZone: null, grantId: null, liveGrants: 0 };
-const put = (organization: string, body: unknown) => grants.ask<SupportAccessFlag & { code: string; errors: { pointer: string }[] }>('PUT', organization, 'support-access', body);
+const put = (organization: string, body: unknown) =>
+  grants.ask<SupportAccessFlag & { code: string; errors: { pointer: string }[] }>(
+    'PUT',
+    organization,
+    'support-access',
+    body,
+  );
 const tomorrow = () => inMs(days(2)).slice(0, 10);
 
 it('the flag is set, moved and cleared, and is a grant like any other', async () => {
   expect(await grants.flag('flag')).toEqual(off);
   const until = inMs(days(1));
   const set = await put('flag', { allowUntil: until });
-  expect(set.body).toEqual({ allowed: true, allowUntil: until, timeZone: null, grantId: expect.any(String), liveGrants: 1 });
+  expect(set.body).toEqual({
+    allowed: true,
+    allowUntil: until,
+    timeZone: null,
+    grantId: expect.any(String),
+    liveGrants: 1,
+  });
   const moved = await put('flag', { allowUntil: inMs(days(2)), timeZone: 'Europe/Zurich' });
   expect(moved.body).toMatchObject({ grantId: set.body.grantId, timeZone: 'Europe/Zurich', liveGrants: 1 });
   expect(await grants.check('flag')).toMatchObject({ decision: 'allow', grantId: set.body.grantId });
@@ -28,7 +40,11 @@ it('a date means to the end of that day in its zone', async () => {
   const date = tomorrow();
   const zurich = await put('dates', { allowUntil: date, timeZone: 'Europe/Zurich' });
   expect(zurich.status, zurich.text).toBe(200);
-  const shown = new Intl.DateTimeFormat('sv-SE', { timeZone: 'Europe/Zurich', dateStyle: 'short', timeStyle: 'medium' }).format(Date.parse(zurich.body.allowUntil ?? '') - 1);
+  const shown = new Intl.DateTimeFormat('sv-SE', {
+    timeZone: 'Europe/Zurich',
+    dateStyle: 'short',
+    timeStyle: 'medium',
+  }).format(Date.parse(zurich.body.allowUntil ?? '') - 1);
   expect(shown).toBe(`${date} 23:59:59`);
   const kiritimati = await put('dates', { allowUntil: date, timeZone: 'Pacific/Kiritimati' });
   expect(Date.parse(zurich.body.allowUntil ?? '')).toBeGreaterThan(Date.parse(kiritimati.body.allowUntil ?? ''));
@@ -51,7 +67,10 @@ it.each([
 
 it('a day that is too far or over is out of bounds', async () => {
   for (const allowUntil of [inMs(days(120)).slice(0, 10), inMs(-days(3)).slice(0, 10)]) {
-    expect((await put('bounds', { allowUntil, timeZone: 'UTC' })).body).toMatchObject({ code: 'expiry-out-of-bounds', bounds: {} });
+    expect((await put('bounds', { allowUntil, timeZone: 'UTC' })).body).toMatchObject({
+      code: 'expiry-out-of-bounds',
+      bounds: {},
+    });
   }
 });
 
@@ -79,7 +98,9 @@ it('a Global Admin may clear it, which ends the own right too, and is answered',
 });
 
 it('set by many at once there is one grant, and every one of them is answered', async () => {
-  const answers = await Promise.all(Array.from({ length: 8 }, (_, n) => put('crowd', { allowUntil: inMs(minutes(60 + n)) })));
+  const answers = await Promise.all(
+    Array.from({ length: 8 }, (_, n) => put('crowd', { allowUntil: inMs(minutes(60 + n)) })),
+  );
   expect(answers.map(({ status }) => status)).toEqual(Array.from({ length: 8 }, () => 200));
   expect(new Set(answers.map(({ body }) => body.grantId)).size).toBe(1);
   expect((await grants.flag('crowd')).liveGrants).toBe(1);

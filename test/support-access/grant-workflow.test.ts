@@ -7,39 +7,67 @@ import { inMs, minutes, useGrants } from './use-grants.ts';
 
 const stack = useStack();
 const grants = useGrants(stack);
-const phase = (grant: { id: string }) => grants.workflow(grant).query<{ phase: string }>('state').then((state) => state.phase);
+const phase = (grant: { id: string }) =>
+  grants
+    .workflow(grant)
+    .query<{ phase: string }>('state')
+    .then((state) => state.phase);
 
 it('the revoke signal alone revokes, in the name of who sent it', async () => {
   const grant = await grants.create('signal');
   await grants.signIn(grant, 's1');
   await grants.workflow(grant).signal('revoke', { revokedBy: 'ops@vendor' });
   const ended = await grants.until(grant, 'ended');
-  expect(ended).toMatchObject({ endReason: 'revoked', endedBy: { kind: 'operator', id: 'ops@vendor' }, revision: 2, sessions: { total: 1, cleared: 1 } });
-  const [termination] = await stack.database.query('select requested_by from terminations where organization_id = $1', ['signal']);
+  expect(ended).toMatchObject({
+    endReason: 'revoked',
+    endedBy: { kind: 'operator', id: 'ops@vendor' },
+    revision: 2,
+    sessions: { total: 1, cleared: 1 },
+  });
+  const [termination] = await stack.database.query('select requested_by from terminations where organization_id = $1', [
+    'signal',
+  ]);
   expect(termination).toMatchObject({ requested_by: { kind: 'operator', id: 'ops@vendor' } });
 });
 
-it.each([[[]], [['text']], [[{ revokedBy: 'a\nb' }]], [[{ revokedBy: 'x'.repeat(256) }]], [[42]]])('a revoke signal with %j revokes all the same', async (args) => {
-  const organization = `odd-${JSON.stringify(args).length}`;
-  const grant = await grants.create(organization);
-  await grants.workflow(grant).signal('revoke', ...(args as []));
-  expect(await grants.until(grant, 'ended')).toMatchObject({ endReason: 'revoked', endedBy: { kind: 'operator', id: args[0] === 'text' ? 'text' : 'operator' } });
-});
+it.each([[[]], [['text']], [[{ revokedBy: 'a\nb' }]], [[{ revokedBy: 'x'.repeat(256) }]], [[42]]])(
+  'a revoke signal with %j revokes all the same',
+  async (args) => {
+    const organization = `odd-${JSON.stringify(args).length}`;
+    const grant = await grants.create(organization);
+    await grants.workflow(grant).signal('revoke', ...(args as []));
+    expect(await grants.until(grant, 'ended')).toMatchObject({
+      endReason: 'revoked',
+      endedBy: { kind: 'operator', id: args[0] === 'text' ? 'text' : 'operator' },
+    });
+  },
+);
 
 it('lost, late, doubled and reordered signals change nothing', async () => {
   const grant = await grants.create('noise');
   for (let n = 0; n < 5; n++) await grants.workflow(grant).signal('changed');
   await grants.workflow(grant).signal('retry-now');
-  expect(await eventually(() => phase(grant), (now) => now === 'active')).toBe('active');
+  expect(
+    await eventually(
+      () => phase(grant),
+      (now) => now === 'active',
+    ),
+  ).toBe('active');
   // changed in the row alone, as if the signal had been lost: the workflow reads it at the old end
-  await stack.database.query(`update support_access_grants set expires_at = expires_at + interval '1 hour' where id = $1`, [grant.id]);
+  await stack.database.query(
+    `update support_access_grants set expires_at = expires_at + interval '1 hour' where id = $1`,
+    [grant.id],
+  );
   await fastForward(stack.temporal, grantWorkflowId(grant.id), 3_600);
   expect(await grants.check('noise')).toMatchObject({ decision: 'allow' });
   await grants.revoke(grant);
   await grants.until(grant, 'ended');
   await grants.workflow(grant).signal('revoke', { revokedBy: 'late' });
   await grants.workflow(grant).signal('changed');
-  await eventually(() => phase(grant), (now) => now === 'cleared');
+  await eventually(
+    () => phase(grant),
+    (now) => now === 'cleared',
+  );
   expect(await grants.read(grant)).toMatchObject({ endReason: 'revoked', endedBy: { kind: 'org-admin' }, revision: 2 });
   expect((await grants.actions('noise')).filter((action) => action === 'support-access.revoked')).toHaveLength(1);
 });
@@ -48,7 +76,11 @@ it('cancelling the workflow revokes, and its clean-up is not cancelled', async (
   const grant = await grants.create('cancel');
   await grants.signIn(grant, 's1');
   await grants.workflow(grant).cancel();
-  expect(await grants.until(grant, 'ended')).toMatchObject({ endReason: 'revoked', endedBy: { kind: 'operator', id: 'workflow-cancellation' }, sessions: { cleared: 1 } });
+  expect(await grants.until(grant, 'ended')).toMatchObject({
+    endReason: 'revoked',
+    endedBy: { kind: 'operator', id: 'workflow-cancellation' },
+    sessions: { cleared: 1 },
+  });
   await grants.workflow(grant).cancel();
   await fastForward(stack.temporal, grantWorkflowId(grant.id), 301);
   expect(await grants.closed(grant)).toBe('COMPLETED');
@@ -56,9 +88,19 @@ it('cancelling the workflow revokes, and its clean-up is not cancelled', async (
 
 it('when revoking and expiry come in one task, revoking wins', async () => {
   const grant = await grants.create('tie');
-  await stack.database.query(`update support_access_grants set expires_at = current_instant() where id = $1`, [grant.id]);
-  const { expires_at } = (await stack.database.query<{ expires_at: Date }>('select expires_at from support_access_grants where id = $1', [grant.id]))[0] ?? {};
-  await Promise.all([grants.workflow(grant).signal('revoke', { revokedBy: 'ops' }), fastForward(stack.temporal, grantWorkflowId(grant.id), 3_600)]);
+  await stack.database.query(`update support_access_grants set expires_at = current_instant() where id = $1`, [
+    grant.id,
+  ]);
+  const { expires_at } =
+    (
+      await stack.database.query<{ expires_at: Date }>('select expires_at from support_access_grants where id = $1', [
+        grant.id,
+      ])
+    )[0] ?? {};
+  await Promise.all([
+    grants.workflow(grant).signal('revoke', { revokedBy: 'ops' }),
+    fastForward(stack.temporal, grantWorkflowId(grant.id), 3_600),
+  ]);
   const ended = await grants.until(grant, 'ended');
   expect(ended.accessEndedAt).toBe(expires_at?.toISOString());
   expect(['revoked', 'expired']).toContain(ended.endReason);
@@ -74,17 +116,29 @@ it('terminated by hand, the clock ends the access all the same and the dispatche
   expect(await grants.read(grant)).toMatchObject({ status: 'ending', endReason: 'expired' });
   // a minute past its next look the row is told again, whatever happened to its workflow
   await stack.database.moveClock(minutes(2));
-  expect(await grants.until(grant, 'ended')).toMatchObject({ endReason: 'expired', sessions: { total: 1, cleared: 1 } });
+  expect(await grants.until(grant, 'ended')).toMatchObject({
+    endReason: 'expired',
+    sessions: { total: 1, cleared: 1 },
+  });
   await stack.database.moveClock(-minutes(62));
 });
 
 it('terminated by hand while it clears, another run goes on from the row', async () => {
   const grant = await grants.create('killed-later');
   await grants.signIn(grant, 's1');
-  const heal = stack.authModule.inject({ kind: 'status', status: 500 }, { when: (call) => call.organizationId === 'killed-later' });
+  const heal = stack.authModule.inject(
+    { kind: 'status', status: 500 },
+    { when: (call) => call.organizationId === 'killed-later' },
+  );
   await grants.revoke(grant);
-  await eventually(() => phase(grant), (now) => now === 'ending');
-  await eventually(() => stack.database.query(`select 1 from terminations where organization_id = 'killed-later'`), (found) => found.length > 0);
+  await eventually(
+    () => phase(grant),
+    (now) => now === 'ending',
+  );
+  await eventually(
+    () => stack.database.query(`select 1 from terminations where organization_id = 'killed-later'`),
+    (found) => found.length > 0,
+  );
   await grants.workflow(grant).terminate();
   heal();
   await stack.database.moveClock(minutes(8));
@@ -100,7 +154,10 @@ it('a session that no event ever told of is found by its grant, also one that co
   expect(stack.authModule.chains.alive('untold')).toEqual([]);
   stack.authModule.chains.resurrect('untold', 'chain-of-ghost');
   await fastForward(stack.temporal, grantWorkflowId(grant.id), 301);
-  await eventually(() => Promise.resolve(stack.authModule.chains.alive('untold')), (alive) => alive.length === 0);
+  await eventually(
+    () => Promise.resolve(stack.authModule.chains.alive('untold')),
+    (alive) => alive.length === 0,
+  );
   await grants.until(grant, 'ended');
   expect((await grants.actions('untold')).filter((action) => action === 'support-access.cleared')).toHaveLength(2);
 });
