@@ -14,6 +14,15 @@ export interface RequestOptions {
   headers?: Record<string, string>;
 }
 
+export interface SeenAnswer {
+  url: string;
+  method: string;
+  path: string;
+  answer: Answer<unknown>;
+}
+/** Each hears of every answer that `call` gets: for what must hold of all of them. */
+export const answerListeners = new Set<(seen: SeenAnswer) => void>();
+
 /** One call over HTTP. A body that is an object is sent as JSON. */
 export async function call<T = Record<string, unknown>>(stack: Pick<Stack, 'url'>, method: string, path: string, { token, body, headers = {} }: RequestOptions = {}): Promise<Answer<T>> {
   const response = await fetch(`${stack.url}${path}`, {
@@ -26,7 +35,10 @@ export async function call<T = Record<string, unknown>>(stack: Pick<Stack, 'url'
     ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
   });
   const text = await response.text();
-  return { status: response.status, headers: response.headers, text, body: (text.startsWith('{') || text.startsWith('[') ? JSON.parse(text) : {}) as T };
+  const isJson = /[/+]json\b/.test(response.headers.get('content-type') ?? '') && text !== '';
+  const answer = { status: response.status, headers: response.headers, text, body: (isJson ? JSON.parse(text) : {}) as T };
+  for (const listen of answerListeners) listen({ url: stack.url, method, path, answer });
+  return answer;
 }
 
 /** Tokens of the usual callers. An admin's own session has no row here unless a test reports it. */

@@ -32,7 +32,7 @@ export const event = (type: string, sketch: EventSketch) => {
 export const started = (sketch: EventSketch) => event('session.started', sketch);
 
 /** Reports events as the Auth Module does; returns their results in order. */
-export async function report(stack: Stack, events: readonly object[], extra: object = {}): Promise<EventResult[]> {
+export async function report(stack: Stack, events: readonly unknown[], extra: object = {}): Promise<EventResult[]> {
   const answer = await call<{ results: EventResult[] }>(stack, 'POST', '/v1/session-events', { token: await tokens(stack.issuer).machine('sessions:ingest'), body: { events, ...extra } });
   if (answer.status !== 200) throw new Error(`${answer.status}: ${answer.text}`);
   return answer.body.results;

@@ -64,7 +64,7 @@ export function useStack({ environment = {}, worker = true }: StackOptions = {})
     closers.push(() => connection.close());
     Object.assign(stack, { config, url: api.url, database, issuer, authModule, temporal: new Client({ connection }) });
     if (!worker) return;
-    const running = await startWorker(config, logger, { workflowBundle: { codePath: inject('workflowBundlePath') }, workflowsPath: undefined, shutdownGraceTime: 500, shutdownForceTime: 1_000 });
+    const running = await startWorker(config, logger, { workflowBundle: { codePath: inject('workflowBundlePath') }, workflowsPath: undefined, shutdownGraceTime: 500, shutdownForceTime: 15_000 });
     closers.push(() => (running.shutdown(), running.done));
   });
   afterAll(async () => {

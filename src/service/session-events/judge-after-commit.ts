@@ -22,6 +22,8 @@ export interface OverSession {
   kept_session_ids: string[] | null;
   /** A termination has it already, not only a fence. */
   is_claimed: boolean;
+  /** The termination that has it, or whose fence covers it, still runs. */
+  is_running: boolean;
 }
 
 /**
@@ -47,7 +49,7 @@ export async function judgeAfterCommit(database: Database, batch: readonly Pendi
 const readOver = (database: Database, asked: readonly Pending[]): Promise<OverSession[]> =>
   rows<OverSession>(
     database.pool,
-    sql`select s.organization_id, s.id, s.over_reason, s.end_reason, s.support_access_grant_id, s.parent_session_id, t.scope_kind, t.scope_id, t.cutoff, t.kept_session_ids, s.termination_id is not null as is_claimed,
+    sql`select s.organization_id, s.id, s.over_reason, s.end_reason, s.support_access_grant_id, s.parent_session_id, t.scope_kind, t.scope_id, t.cutoff, t.kept_session_ids, s.termination_id is not null as is_claimed, coalesce(t.status = 'running', false) as is_running,
         exists (select 1 from support_access_grants g where g.organization_id = s.organization_id and g.id = s.support_access_grant_id and g.starts_at is not null) as grant_is_known
       from session_states s left join terminations t on t.id = s.over_termination_id
       where (s.organization_id, s.id) in (select o, i from jsonb_to_recordset(${JSON.stringify(asked.map(({ event: e }) => ({ o: e.organizationId, i: e.sessionId })))}::jsonb) as w(o text, i text))
@@ -61,14 +63,19 @@ function rejectionOf({ event, created }: Pending, session: OverSession): Reason 
   const isTerminated = session.scope_kind !== null;
   if (!isTerminated && session.end_reason === 'signed-out') return event.type === 'session.started' ? 'session-ended' : null;
   if (session.support_access_grant_id !== null && (session.scope_kind === 'grant' || session.over_reason === 'support-access-ended')) return 'support-access-ended';
-  const isFence = session.scope_kind === 'user' || session.scope_kind === 'organization';
-  return isFence && (event.type === 'session.started' || created || session.end_reason === 'rejected') ? 'fenced' : 'session-ended';
+  return isFenced(session) && (event.type === 'session.started' || created || session.end_reason === 'rejected') ? 'fenced' : 'session-ended';
 }
 
-/** Where a rejected start, chain or refresh is swept: null where nothing can live, as after a sign-out. */
+const isFenced = ({ scope_kind }: OverSession): boolean => scope_kind === 'user' || scope_kind === 'organization';
+
+/**
+ * Where a rejected start, chain or refresh is swept: null where nothing can live, as after a sign-out. In a session that
+ * a fence's running termination ends or will end it is that one's work, not a termination of its own for each refresh.
+ */
 function scopeOf({ event }: Pending, session: OverSession, reason: Reason): TerminationScope | null {
   const ofSession: TerminationScope = { kind: 'session', id: event.sessionId };
   if (reason === 'support-access-ended') return session.grant_is_known && session.support_access_grant_id !== null ? { kind: 'grant', id: session.support_access_grant_id } : ofSession;
-  if (reason === 'fenced' && session.scope_kind !== null && session.scope_id !== null) return { kind: session.scope_kind, id: session.scope_id };
+  const isOfFence = reason === 'fenced' || (isFenced(session) && (session.is_running || !session.is_claimed));
+  if (isOfFence && session.scope_kind !== null && session.scope_id !== null) return { kind: session.scope_kind, id: session.scope_id };
   return session.scope_kind === null && session.parent_session_id === null ? null : ofSession;
 }

@@ -1,0 +1,103 @@
+import { expect, it } from 'vitest';
+import { call, eventually, tokens } from '../harness/client.ts';
+import { event, type EventResult, started } from '../harness/events.ts';
+import { type Stack, useStack } from '../harness/stack.ts';
+import { listSessions, look, observer, signIn, terminate } from '../harness/terminations.ts';
+import type { TerminationView } from '../../src/rules/termination.ts';
+
+const stack: Stack = useStack({ environment: { DATABASE_POOL_SIZE: '30' } });
+
+/** Every termination of the organization, the sweeps of late starts included, once all of them are completed. */
+async function allCompleted(organizationId: string): Promise<TerminationView[]> {
+  const token = await observer(stack, organizationId);
+  const list = () => call<{ items: TerminationView[] }>(stack, 'GET', `/v1/organizations/${organizationId}/terminations?limit=200`, { token });
+  const { body } = await eventually(list, ({ body: { items } }) => items.every(({ status }) => status === 'completed'), 40_000);
+  for (const { id } of body.items) await look(stack, organizationId, id);
+  return body.items;
+}
+
+/** Told as an Auth Module does it: again, until it is answered. */
+async function tell(events: readonly object[]): Promise<EventResult[]> {
+  const token = await tokens(stack.issuer).machine('sessions:ingest');
+  const ask = () => call<{ results: EventResult[] }>(stack, 'POST', '/v1/session-events', { token, body: { events } });
+  return (await eventually(ask, ({ status }) => status === 200)).body.results;
+}
+
+it.each([
+  ['user', 'users/grace/sessions/terminate'],
+  ['organization', 'sessions/terminate'],
+])('of 200 sign-ins in flight while a %s’s sessions are ended, none from at or before the cutoff survives and none from after it is harmed', async (scope, path) => {
+  const tally = { rejected: 0, ended: 0, alive: 0 };
+  for (let round = 0; round < 3; round++) {
+    const organizationId = `race-${scope}-${round}`;
+    const own = { organizationId, userId: 'grace' };
+    let answered = 0;
+    const begin = async (n: number) => {
+      // sign-ins come in over a while; the decision falls among them
+      await eventually(() => Promise.resolve(answered), (count) => count >= n - 60);
+      const startedAt = new Date().toISOString();
+      const id = `s${n}`;
+      stack.authModule.chains.add({ ...own, sessionId: id, chainId: id, sessionStartedAt: startedAt });
+      const answer = await tell([started({ ...own, sessionId: id, chainId: id, startedAt })]);
+      answered += 1;
+      return { id, startedAt, outcome: answer[0]?.outcome };
+    };
+    const signIns = Array.from({ length: 200 }, (_, n) => begin(n));
+    await eventually(() => Promise.resolve(answered), (count) => count >= 60 + round * 20);
+    const { body } = await terminate(stack, organizationId, path);
+    const all = await Promise.all(signIns);
+    await allCompleted(organizationId);
+    const active = new Set((await listSessions(stack, organizationId, 'grace')).map(({ id }) => id));
+    for (const { id, startedAt, outcome } of all) {
+      const isAlive = stack.authModule.chains.isAlive(organizationId, id);
+      const survives = startedAt > body.cutoff;
+      expect({ id, isAlive, isActive: active.has(id) }).toEqual({ id, isAlive: survives, isActive: survives });
+      // a duplicate is what an accepted one becomes where its first answer was lost
+      expect(survives ? ['accepted', 'duplicate'] : ['accepted', 'duplicate', 'rejected']).toContain(outcome);
+      tally[outcome === 'rejected' ? 'rejected' : survives ? 'alive' : 'ended'] += 1;
+    }
+  }
+  // else the race was none
+  expect(tally.ended).toBeGreaterThan(0);
+  expect(tally.alive).toBeGreaterThan(0);
+});
+
+it('of 100 sessions with a refresh and a new chain in flight each while all are ended, none keeps a chain', async () => {
+  const organizationId = 'race-refresh';
+  const sessions = Array.from({ length: 100 }, (_, n) => ({ organizationId, userId: 'grace', sessionId: `s${n}`, chainIds: [`c${n}`] }));
+  await signIn(stack, ...sessions);
+  const refresh = async ({ sessionId }: { sessionId: string }, n: number) => {
+    const own = { organizationId, userId: 'grace', sessionId };
+    const chainId = `late-${n}`;
+    stack.authModule.chains.add({ ...own, chainId });
+    await tell([event('session.refreshed', own), event('chain.started', { ...own, chainId })]);
+  };
+  const [{ body }] = await Promise.all([terminate(stack, organizationId, 'users/grace/sessions/terminate'), ...sessions.map(refresh)]);
+  await allCompleted(organizationId);
+  expect(stack.authModule.chains.alive(organizationId)).toEqual([]);
+  expect(await listSessions(stack, organizationId, 'grace')).toEqual([]);
+  expect((await look(stack, organizationId, body.id)).sessions.total).toBe(100);
+  const shown = await listSessions(stack, organizationId, 'grace', 'ended');
+  expect(shown.map(({ refreshTokenChains: { alive } }) => alive)).toEqual(Array.from({ length: 100 }, () => 0));
+});
+
+it('ten admins who end the same sessions at once are all answered, and every counter partitions', async () => {
+  const organizationId = 'race-admins';
+  await signIn(stack, ...Array.from({ length: 20 }, (_, n) => ({ organizationId, userId: 'grace', sessionId: `s${n}`, chainIds: [`c${n}`] })));
+  const paths = ['users/grace/sessions/terminate', 'sessions/terminate', 'sessions/s3/terminate'];
+  const token = await observer(stack, organizationId);
+  const answers = await Promise.all(Array.from({ length: 30 }, (_, n) => terminate(stack, organizationId, paths[n % 3] ?? '', { token, prefer: 'wait=20' })));
+  expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 200));
+  const all = await allCompleted(organizationId);
+  expect(all.reduce((sum, { sessions }) => sum + sessions.total, 0)).toBe(20);
+  expect(all.reduce((sum, { chains }) => sum + chains.confirmed + chains.alreadyDead, 0)).toBe(20);
+  expect(stack.authModule.chains.alive(organizationId)).toEqual([]);
+});
+
+it('twenty batches that tell of the same sessions at once make each session once', async () => {
+  const organizationId = 'race-batches';
+  const events = Array.from({ length: 100 }, (_, n) => started({ organizationId, userId: `u${n % 10}`, sessionId: `s${n}`, chainId: `c${n}` }));
+  const results = await Promise.all(Array.from({ length: 20 }, (_, n) => tell(n % 2 === 0 ? events : events.toReversed())));
+  expect(results.flat().filter(({ outcome }) => outcome === 'accepted')).toHaveLength(100);
+  expect(results.flat().filter(({ outcome }) => outcome === 'duplicate')).toHaveLength(1_900);
+});
