@@ -17,6 +17,8 @@ runtime.sessionManagementRuntime = true;
 
 export interface Stack {
   config: Config;
+  /** What the configuration was read from, for processes of the test's own. */
+  environment: Record<string, string>;
   /** Base address of the API. */
   url: string;
   database: TestDatabase;
@@ -39,7 +41,7 @@ export function useStack({ environment = {}, worker = true }: StackOptions = {})
   const closers: (() => Promise<unknown>)[] = [];
   beforeAll(async () => {
     const [database, issuer, authModule] = await Promise.all([cloneDatabase(), startIssuer(), startFaultyAuthModule()]);
-    const config = loadConfig({
+    const variables: Record<string, string> = {
       PORT: '0',
       HOST: '127.0.0.1',
       DATABASE_URL: database.url,
@@ -55,14 +57,15 @@ export function useStack({ environment = {}, worker = true }: StackOptions = {})
       WRITES_PER_MINUTE: '0',
       LOG_LEVEL: process.env['TEST_LOG_LEVEL'] ?? 'silent',
       ...(typeof environment === 'function' ? await environment() : environment),
-    });
+    };
+    const config = loadConfig(variables);
     const logger = pino({ level: config.logLevel });
     closers.push(() => database.drop(), issuer.close, () => authModule.stop());
     const api = await startApi(config, logger);
     closers.push(api.stop);
     const connection = Connection.lazy({ address: config.temporal.address });
     closers.push(() => connection.close());
-    Object.assign(stack, { config, url: api.url, database, issuer, authModule, temporal: new Client({ connection }) });
+    Object.assign(stack, { config, environment: variables, url: api.url, database, issuer, authModule, temporal: new Client({ connection }) });
     if (!worker) return;
     const running = await startWorker(config, logger, { workflowBundle: { codePath: inject('workflowBundlePath') }, workflowsPath: undefined, shutdownGraceTime: 500, shutdownForceTime: 15_000 });
     closers.push(() => (running.shutdown(), running.done));
