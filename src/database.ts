@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url';
 import { defineConfig, MikroORM } from '@mikro-orm/postgresql';
 import { Migrator } from '@mikro-orm/migrations';
 import type { Kysely, RawBuilder } from 'kysely';
@@ -25,6 +26,8 @@ export interface DatabaseOptions {
   applicationName: string;
   poolSize?: number;
   statementTimeoutMs?: number;
+  /** How long a caller waits for a connection, a busy pool included. */
+  connectTimeoutMs?: number;
 }
 
 export const ormOptions = (options: DatabaseOptions) =>
@@ -39,12 +42,12 @@ export const ormOptions = (options: DatabaseOptions) =>
       application_name: options.applicationName,
       statement_timeout: options.statementTimeoutMs ?? 15_000,
       idle_in_transaction_session_timeout: 30_000,
-      connectionTimeoutMillis: 800,
+      connectionTimeoutMillis: options.connectTimeoutMs ?? 10_000,
       keepAlive: true,
       onPoolCreated: prepareStatements,
     },
     migrations: {
-      path: new URL('../migrations', import.meta.url).pathname,
+      path: fileURLToPath(new URL('../migrations', import.meta.url)),
       emit: 'ts',
       snapshotName: '.snapshot',
       transactional: true,

@@ -13,6 +13,12 @@ import { type Database, openDatabase, row } from './database.ts';
 import { createDeliver } from './dispatcher/deliver.ts';
 import { createArmGrant } from './dispatcher/arm-grant.ts';
 import { createChangeFeed } from './service/change-feed.ts';
+import { createObserveClock } from './metrics/clock-difference.ts';
+import { createRegistry } from './metrics/create-registry.ts';
+import { measuredAuthModule } from './metrics/auth-module-calls.ts';
+import { measuredDeliver } from './metrics/deliveries.ts';
+import { createCountFound } from './metrics/found-chains.ts';
+import { createCountRemoved } from './metrics/retention-metrics.ts';
 import { createReadCallerFacts } from './service/read-caller-facts.ts';
 import { createService } from './service/create-service.ts';
 
@@ -63,15 +69,17 @@ const rejectAfter = (ms: number): Promise<never> =>
 
 /** What the API process needs. */
 export async function buildApiDependencies(config: Config, logger: Logger) {
-  const database = await openDatabase({ url: config.database.url, applicationName: 'session-management-api', poolSize: config.database.poolSize });
+  const database = await openDatabase({ url: config.database.url, applicationName: 'session-management-api', poolSize: config.database.poolSize, connectTimeoutMs: 900 });
   const { client, connection } = createTemporalClient(config);
   const changes = createChangeFeed({ url: config.database.url });
-  const deliver = createDeliver({ database, client, taskQueue: config.temporal.taskQueue, logger });
+  const metrics = createRegistry(database);
+  const deliver = measuredDeliver(createDeliver({ database, client, taskQueue: config.temporal.taskQueue, logger }), metrics);
   const arm = createArmGrant({ client, taskQueue: config.temporal.taskQueue });
   return {
-    service: createService({ database, changes, deliver, arm, config }),
+    service: createService({ database, changes, deliver, arm, config, onClockDifference: createObserveClock(metrics) }),
     callerFacts: { read: createReadCallerFacts({ database }) },
     database,
+    metrics,
     readiness: createReadiness(config, database, connection),
     cursorKey: async () => (await row<{ key: Buffer }>(database.pool, sql`select key from service_keys where name = 'cursor'`))?.key ?? Promise.reject(new Error('the schema has no cursor key')),
     async close() {
@@ -87,14 +95,17 @@ export async function buildWorkerDependencies(config: Config, logger: Logger) {
   const database = await openDatabase({ url: config.database.url, applicationName: 'session-management-worker', poolSize: config.database.poolSize });
   const { client, connection } = createTemporalClient(config);
   const leaseMs = config.authModule.timeoutMs + 10_000;
-  const authModule = limitedAuthModule(createAuthModule(config), createCallSlots({ database, concurrency: config.authModule.concurrency, leaseMs }));
+  const metrics = createRegistry(database);
+  const authModule = limitedAuthModule(measuredAuthModule(createAuthModule(config), metrics), createCallSlots({ database, concurrency: config.authModule.concurrency, leaseMs }));
   const { verifyAfterSeconds, accessTokenTtlSeconds } = config;
   return {
     database,
     client,
     connection,
-    deliver: createDeliver({ database, client, taskQueue: config.temporal.taskQueue, logger, timeoutMs: 5_000 }),
-    activities: createActivities({ database, authModule, verifyAfterSeconds, accessTokenTtlSeconds }),
+    metrics,
+    onRemoved: createCountRemoved(metrics),
+    deliver: measuredDeliver(createDeliver({ database, client, taskQueue: config.temporal.taskQueue, logger, timeoutMs: 5_000 }), metrics),
+    activities: createActivities({ database, authModule, verifyAfterSeconds, accessTokenTtlSeconds, onFound: createCountFound(metrics) }),
     async close() {
       await connection.close();
       await database.close();
