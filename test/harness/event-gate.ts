@@ -27,6 +27,8 @@ export interface EventGate {
   target: string;
   /** Default: hands everything on. */
   handle: (request: GatedRequest) => Promise<GatedAnswer>;
+  /** How often the service itself answered with which status. */
+  answers: Map<number, number>;
   /** Hands everything on again. */
   open(): void;
   stop(): Promise<void>;
@@ -55,6 +57,7 @@ export async function startEventGate(): Promise<EventGate> {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     target: '',
     handle: handOn,
+    answers: new Map(),
     open: () => void (gate.handle = handOn),
     stop: () =>
       new Promise((stopped) => {
@@ -71,6 +74,7 @@ export async function startEventGate(): Promise<EventGate> {
       const { authorization = '' } = request.headers;
       const headers = { authorization, 'content-type': 'application/json' };
       const answer = await fetch(`${gate.target}${path}`, { method: 'POST', headers, body });
+      gate.answers.set(answer.status, (gate.answers.get(answer.status) ?? 0) + 1);
       return { status: answer.status, body: await answer.text() };
     };
     const forward = (only?: readonly GatedEvent[]) => send(only === undefined ? text : JSON.stringify({ ...whole, events: only }));
