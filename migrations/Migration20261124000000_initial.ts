@@ -279,5 +279,13 @@ create table auth_module_clock (
   ahead_ms bigint not null,
   observed_at timestamptz(3) not null
 );
+-- How far retention has walked; the worker that holds the row is the one at work.
+create table retention_progress (
+  only_row boolean primary key default true check (only_row),
+  organization_id text not null default '',
+  session_id text not null default '',
+  next_step_at timestamptz(3) not null default '-infinity'
+);
+insert into retention_progress default values;
 create table service_keys (name text primary key, key bytea not null);
 insert into service_keys (name, key) values ('cursor', uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()));`;

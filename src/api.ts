@@ -2,7 +2,6 @@
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import type { Logger } from 'pino';
-import { collectDefaultMetrics, Registry } from 'prom-client';
 import { createApp } from './api/app.ts';
 import { createCursors } from './api/cursors.ts';
 import { createIdempotencyKeys } from './api/idempotency.ts';
@@ -23,8 +22,6 @@ export interface RunningApi {
 export async function startApi(config: Config, logger: Logger): Promise<RunningApi> {
   const dependencies = await buildApiDependencies(config, logger);
   const draining = new AbortController();
-  const metrics = new Registry();
-  collectDefaultMetrics({ register: metrics });
   const app = createApp({
     service: dependencies.service,
     callers: dependencies.callerFacts,
@@ -32,7 +29,7 @@ export async function startApi(config: Config, logger: Logger): Promise<RunningA
     idempotency: createIdempotencyKeys(dependencies.database.pool),
     cursors: createCursors(dependencies.cursorKey),
     readiness: dependencies.readiness,
-    metrics,
+    metrics: dependencies.metrics,
     config,
     logger,
     draining: draining.signal,
@@ -46,7 +43,8 @@ export async function startApi(config: Config, logger: Logger): Promise<RunningA
     url: `http://127.0.0.1:${port}`,
     async stop() {
       draining.abort();
-      await drain(server, config.shutdownGraceSeconds * 1_000);
+      // leaves a little of the grace for the connections
+      await drain(server, config.shutdownGraceSeconds * 850);
       await dependencies.close();
       logger.info('api stopped');
     },

@@ -3,26 +3,41 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { existsSync } from 'node:fs';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
-import { DefaultLogger, NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporalio/worker';
+import { DefaultLogger, GracefulShutdownPeriodExpiredError, NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporalio/worker';
 import type { Logger } from 'pino';
 import { type Config, ConfigError, loadConfig } from './config.ts';
 import { buildWorkerDependencies, createLogger } from './dependencies.ts';
 import { startDispatcher } from './dispatcher/dispatcher.ts';
 import { createSearchAttributes } from './dispatcher/create-search-attributes.ts';
+import { startMetricsServer } from './metrics/metrics-server.ts';
+import { chooseTemporalMetricsAddress } from './metrics/temporal-metrics.ts';
+import { startRetention } from './retention/retention.ts';
 
 const RETRY_MS = 1_000;
 
 export interface RunningWorker {
   /** Resolves when the worker has stopped; rejects when it failed. */
   done: Promise<void>;
-  shutdown(): void;
+  shutdown: () => void;
+  /** Of `/metrics`, `/healthz` and `/readyz`; undefined where `METRICS_PORT` is not set. */
+  metricsPort: number | undefined;
+}
+
+export interface WorkerStart extends Partial<WorkerOptions> {
+  /** Where the Temporal SDK of this process shows its own metrics. */
+  temporalMetricsUrl?: string;
 }
 
 /** Starts a worker. The dispatcher runs at once; the Temporal worker as soon as the server can be reached, for which it waits without end. */
-export async function startWorker(config: Config, logger: Logger, overrides: Partial<WorkerOptions> = {}): Promise<RunningWorker> {
+export async function startWorker(config: Config, logger: Logger, { temporalMetricsUrl, ...overrides }: WorkerStart = {}): Promise<RunningWorker> {
   const dependencies = await buildWorkerDependencies(config, logger);
-  const dispatcher = startDispatcher({ ...dependencies, logger });
   const stop = new AbortController();
+  let isReady = false;
+  const pages = config.metricsPort === undefined ? undefined : await startMetricsServer({
+    port: config.metricsPort, host: config.http.host, registry: dependencies.metrics, temporalMetricsUrl, isReady: () => isReady,
+  });
+  const dispatcher = startDispatcher({ ...dependencies, logger });
+  const retention = startRetention({ ...dependencies, logger, sessionRetentionDays: config.sessionRetentionDays });
   const run = async () => {
     try {
       const connection = await connect(config, logger, stop.signal);
@@ -34,14 +49,22 @@ export async function startWorker(config: Config, logger: Logger, overrides: Par
       if (stop.signal.aborted) worker.shutdown();
       else stop.signal.addEventListener('abort', () => worker.shutdown(), { once: true });
       logger.info({ taskQueue: config.temporal.taskQueue }, 'worker ready');
-      await ran;
+      isReady = true;
+      await ran.catch((error: unknown) => leaveToOthers(error, logger));
       await connection.close();
     } finally {
-      await dispatcher.stop();
+      isReady = false;
+      await Promise.all([dispatcher.stop(), retention.stop(), pages?.close()]);
       await dependencies.close();
     }
   };
-  return { done: run(), shutdown: () => stop.abort() };
+  return { done: run(), shutdown: () => stop.abort(), metricsPort: pages?.port };
+}
+
+/** What could not be finished within the grace is another worker's: every activity may be repeated. */
+function leaveToOthers(error: unknown, logger: Logger): void {
+  if (!(error instanceof GracefulShutdownPeriodExpiredError)) throw error;
+  logger.warn('stopped with activities unfinished; other workers repeat them');
 }
 
 /** The native connection fails at once where nothing listens: it is tried until something does. */
@@ -66,19 +89,22 @@ const workerOptions = (config: Config): WorkerOptions => ({
   ...(existsSync(bundle) ? { workflowBundle: { codePath: bundle } } : { workflowsPath: fileURLToPath(new URL('./workflows/index.ts', import.meta.url)) }),
   maxCachedWorkflows: 500,
   maxConcurrentActivityTaskExecutions: 50,
-  shutdownGraceTime: `${config.shutdownGraceSeconds} seconds`,
-  shutdownForceTime: `${config.shutdownGraceSeconds + 5} seconds`,
+  // finish what runs, then tell it to stop, then go: the process has ended before its orchestrator's patience does
+  shutdownGraceTime: config.shutdownGraceSeconds * 600,
+  shutdownForceTime: config.shutdownGraceSeconds * 850,
 });
 
 async function main(): Promise<void> {
   const config = loadConfig();
   const logger = createLogger(config);
+  const metricsAddress = config.metricsPort === undefined ? undefined : await chooseTemporalMetricsAddress();
   Runtime.install({
     shutdownSignals: [],
     logger: new DefaultLogger('WARN', ({ level, message, meta }) => logger[level === 'ERROR' ? 'error' : 'warn']({ error: meta?.['error'] instanceof Error ? meta['error'].message : undefined, workflowId: meta?.['workflowId'] }, message)),
+    telemetryOptions: metricsAddress === undefined ? {} : { metrics: { prometheus: { bindAddress: metricsAddress, useSecondsForDurations: true, unitSuffix: true, countersTotalSuffix: true } } },
   });
-  const worker = await startWorker(config, logger);
-  process.once('SIGTERM', worker.shutdown).once('SIGINT', worker.shutdown);
+  const worker = await startWorker(config, logger, metricsAddress === undefined ? {} : { temporalMetricsUrl: `http://${metricsAddress}/metrics` });
+  process.on('SIGTERM', worker.shutdown).on('SIGINT', worker.shutdown);
   await worker.done;
   logger.info('worker stopped');
 }

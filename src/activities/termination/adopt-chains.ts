@@ -9,7 +9,14 @@ export interface Adopted {
   /** What must be invalidated now. */
   pages: Page[];
   chains: number;
+  /** Of these, chains that were in nobody's books. */
+  unknown: number;
+  /** Of these, chains that had been confirmed dead. */
+  resurfaced: number;
 }
+
+const nothing: Adopted = { pages: [], chains: 0, unknown: 0, resurfaced: 0 };
+const chainsOf = (resurfaced: readonly Resurfaced[]): number => resurfaced.reduce((sum, t) => sum + t.chains, 0);
 
 /**
  * Takes the chains that the Auth Module says are alive in a termination's scope into its books: unknown sessions and
@@ -17,15 +24,16 @@ export interface Adopted {
  * sessions that are known here to have begun after the cutoff, are left alone.
  */
 export async function adoptChains(database: Database, work: TerminationWork, found: readonly RefreshChain[]): Promise<Adopted> {
-  if (found.length === 0) return { pages: [], chains: 0 };
+  if (found.length === 0) return nothing;
   return database.transaction(async (transaction) => {
     const alive = await mayBeKilled(transaction, work, found);
-    if (alive.length === 0) return { pages: [], chains: 0 };
-    const resurfaced = [...(await claimFound(transaction, work, alive)), ...(await reopen(transaction, work, alive.map((chain) => chain.chainId)))];
-    await auditResurfaced(transaction, resurfaced);
+    if (alive.length === 0) return nothing;
+    const claimed = await claimFound(transaction, work, alive);
+    const reopened = await reopen(transaction, work, alive.map((chain) => chain.chainId));
+    await auditResurfaced(transaction, [...claimed, ...reopened]);
     // their sign-ins go along, confirmed or not: who has a living chain may be minting another
     const signIns = [...new Set(alive.map((chain) => chain.sessionId))].map((id) => ({ kind: 'session' as const, id }));
-    return { pages: toPages([...signIns, ...alive.map((chain) => ({ kind: 'chain' as const, id: chain.chainId }))]), chains: alive.length };
+    return { pages: toPages([...signIns, ...alive.map((chain) => ({ kind: 'chain' as const, id: chain.chainId }))]), chains: alive.length, unknown: chainsOf(claimed), resurfaced: chainsOf(reopened) };
   });
 }
 

@@ -14,6 +14,7 @@ export interface TerminationActivityOptions {
   authModule: AuthModule;
   verifyAfterSeconds: number;
   accessTokenTtlSeconds: number;
+  onFound?: PassOptions['onFound'];
 }
 
 /** What the workflow learns of one pass: counts and codes only. */

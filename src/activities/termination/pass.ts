@@ -18,6 +18,8 @@ export interface PassOptions {
   /** Passes before this one, in a row, that confirmed nothing; from 1. */
   attempt: number;
   signal: AbortSignal;
+  /** Told of living chains that should not have been: in nobody's books, or confirmed dead before. */
+  onFound?: (found: { unknown: number; resurfaced: number }) => void;
 }
 
 /** What one pass over a termination's work has met. */

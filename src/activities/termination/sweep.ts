@@ -43,6 +43,7 @@ async function searchOnce(options: PassOptions, state: PassState, kill: (pages: 
     for await (const found of walkRefreshChains(options.authModule, search, options.signal)) {
       const adopted = await adoptChains(options.database, options.work, found);
       alive += adopted.chains;
+      options.onFound?.(adopted);
       const pages = adopted.pages.map((page) => withoutFailed(page, state)).filter((page) => page.chainIds.length > 0);
       killable += pages.reduce((sum, page) => sum + page.chainIds.length, 0);
       await kill(iterate(pages));

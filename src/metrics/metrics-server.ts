@@ -1,0 +1,64 @@
+import { once } from 'node:events';
+import { createServer, type ServerResponse } from 'node:http';
+import type { Registry } from 'prom-client';
+import { portOf } from './port-of.ts';
+
+export interface MetricsServerOptions {
+  port: number;
+  host: string;
+  registry: Registry;
+  /** Where the Temporal SDK shows its own metrics, in this process; they become part of the page. */
+  temporalMetricsUrl?: string;
+  /** Whether the worker takes work. */
+  isReady: () => boolean;
+}
+
+export interface MetricsServer {
+  port: number;
+  close(): Promise<void>;
+}
+
+/** The worker's pages: `/metrics`, `/healthz` (the process lives; touches nothing) and `/readyz` (it takes work). */
+export async function startMetricsServer(options: MetricsServerOptions): Promise<MetricsServer> {
+  const server = createServer(
+    { requestTimeout: 10_000, headersTimeout: 5_000, maxHeaderSize: 8_192 },
+    (request, response) => {
+      void answer(options, request.url?.split('?', 1)[0], response).catch(() => response.destroy());
+    },
+  );
+  server.listen(options.port, options.host);
+  await once(server, 'listening');
+  return {
+    port: portOf(server),
+    close: () =>
+      new Promise((closed) => {
+        server.close(() => closed());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+async function answer(
+  options: MetricsServerOptions,
+  path: string | undefined,
+  response: ServerResponse,
+): Promise<void> {
+  const page = (status: number, text: string, type = 'application/json') =>
+    void response.writeHead(status, { 'content-type': type, 'x-content-type-options': 'nosniff' }).end(text);
+  if (path === '/healthz') return page(200, '{"status":"alive"}');
+  if (path === '/readyz')
+    return options.isReady() ? page(200, '{"status":"ready"}') : page(503, '{"status":"starting"}');
+  if (path !== '/metrics') return page(404, '{}');
+  const [own, temporal] = await Promise.all([options.registry.metrics(), temporalMetrics(options.temporalMetricsUrl)]);
+  page(200, own + temporal, options.registry.contentType);
+}
+
+/** The SDK exports by itself only; one page for both is one target to scrape. Empty where it cannot be had. */
+async function temporalMetrics(url: string | undefined): Promise<string> {
+  if (url === undefined) return '';
+  try {
+    return await (await fetch(url, { signal: AbortSignal.timeout(2_000) })).text();
+  } catch {
+    return '';
+  }
+}
