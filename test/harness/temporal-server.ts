@@ -20,7 +20,7 @@ export interface OwnTemporal {
 }
 
 /** A Temporal server of this file's own, with a database file, that may be stopped. Call it before `useStack`, so that it outlives the stack. */
-export function useOwnTemporal(): OwnTemporal {
+export function useOwnTemporal(extraArgs: readonly string[] = []): OwnTemporal {
   const directory = mkdtempSync(join(tmpdir(), 'session-management-temporal-'));
   let port = 0;
   let server: Temporal | undefined;
@@ -34,7 +34,7 @@ export function useOwnTemporal(): OwnTemporal {
     async start() {
       // connections of a killed server linger for a moment
       await eventually(() => isFree(port), (free) => free);
-      server = await startTemporal({ cli: inject('temporalCli'), port, namespace: 'default', dbFile: join(directory, 'temporal.db') });
+      server = await startTemporal({ cli: inject('temporalCli'), port, namespace: 'default', dbFile: join(directory, 'temporal.db'), extraArgs });
     },
     async stop() {
       await server?.stop();
