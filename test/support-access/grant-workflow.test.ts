@@ -1,4 +1,6 @@
 import { expect, it } from 'vitest';
+import { createSettleGrant } from '../../src/activities/support-access/settle-grant.ts';
+import { openDatabase } from '../../src/database.ts';
 import { grantWorkflowId } from '../../src/workflows/messages.ts';
 import { eventually } from '../harness/client.ts';
 import { useStack } from '../harness/stack.ts';
@@ -86,25 +88,36 @@ it('cancelling the workflow revokes, and its clean-up is not cancelled', async (
   expect(await grants.closed(grant)).toBe('COMPLETED');
 });
 
-it('when revoking and expiry come in one task, revoking wins', async () => {
+it('when revoking and expiry come together, revoking wins, and access ended at the end', async () => {
   const grant = await grants.create('tie');
+  await grants.workflow(grant).terminate();
+  // the look that its timer and the signal, or two of the timer and then the signal, would lead to
+  const database = await openDatabase({ url: stack.database.url, applicationName: 'test' });
+  const settle = createSettleGrant({ database });
   await stack.database.query(`update support_access_grants set expires_at = current_instant() where id = $1`, [
     grant.id,
   ]);
-  const { expires_at } =
-    (
-      await stack.database.query<{ expires_at: Date }>('select expires_at from support_access_grants where id = $1', [
-        grant.id,
-      ])
-    )[0] ?? {};
+  const { expiresAt, endReason } = await grants.read(grant);
+  expect(endReason).toBe('expired');
+  expect(await settle({ grantId: grant.id, revokedBy: 'ops' })).toEqual({ state: 'ended' });
+  expect(await settle({ grantId: grant.id, revokedBy: null })).toEqual({ state: 'ended' });
+  await database.close();
+  const ends = { endReason: 'revoked', accessEndedAt: expiresAt, endedBy: { kind: 'operator', id: 'ops' } };
+  expect(await grants.read(grant)).toMatchObject(ends);
+  expect((await grants.actions('tie')).filter((action) => /revoked|expired/.test(action))).toHaveLength(1);
+});
+
+it('a revoke signal and the timer in one task: one end, one fact', async () => {
+  const grant = await grants.create('one-task');
+  await stack.database.query(`update support_access_grants set expires_at = current_instant() where id = $1`, [
+    grant.id,
+  ]);
   await Promise.all([
     grants.workflow(grant).signal('revoke', { revokedBy: 'ops' }),
     fastForward(stack.temporal, grantWorkflowId(grant.id), 3_600),
   ]);
-  const ended = await grants.until(grant, 'ended');
-  expect(ended.accessEndedAt).toBe(expires_at?.toISOString());
-  expect(['revoked', 'expired']).toContain(ended.endReason);
-  expect((await grants.actions('tie')).filter((action) => /revoked|expired/.test(action))).toHaveLength(1);
+  await grants.until(grant, 'ended');
+  expect((await grants.actions('one-task')).filter((action) => /revoked|expired/.test(action))).toHaveLength(1);
 });
 
 it('terminated by hand, the clock ends the access all the same and the dispatcher has the rest cleaned up', async () => {

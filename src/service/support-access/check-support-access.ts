@@ -10,7 +10,7 @@ const MAX_AGE_SECONDS = 5;
 interface CheckRow {
   session_is_over: boolean;
   grant_id: string | null;
-  live: boolean | null;
+  live: boolean;
   end_reason: GrantEndReason | null;
   not_after: string | null;
   seconds_left: number | null;
@@ -28,7 +28,7 @@ export const createCheckSupportAccess =
     if (found === undefined) throw new Error('the check answers one row');
     if (found.session_is_over) return deny('session-ended', null);
     if (found.grant_id === null) return deny('no-grant', null);
-    if (found.live !== true) return deny(found.end_reason ?? 'expired', found.grant_id);
+    if (!found.live) return deny(found.end_reason ?? 'expired', found.grant_id);
     return {
       decision: 'allow',
       reason: 'granted',
@@ -46,21 +46,32 @@ const deny = (reason: SupportAccessDecision['reason'], grantId: string | null): 
   maxAgeSeconds: MAX_AGE_SECONDS,
 });
 
-/** Of several live grants the one that ends last, else of the past ones the one that ended last. */
+/**
+ * Of several live grants the one that ends last, else of the past ones the one that ended last. The past ones are only
+ * looked at where none is live: an organization may have very many of them.
+ */
 function question(organizationId: string, userId: string, sessionId: string | undefined): RawBuilder<CheckRow> {
   const session = sessionId === undefined ? noSession : sessionOf(organizationId, sessionId);
+  const ofTheSession = sql`(not exists (select from session) or id = (select support_access_grant_id from session))`;
   return sql<CheckRow>`with clock as materialized (select current_instant() as now),
-    session as materialized (${session})
-    select coalesce((select organization_id <> ${organizationId} or user_id <> ${userId} or over_at is not null or coalesce(effective_expires_at <= clock.now, false) from session), false) as session_is_over,
-      g.id as grant_id, g.live, g.end_reason, g.not_after, extract(epoch from g.not_after - clock.now)::float8 as seconds_left
-    from clock left join lateral (
-      select id, end_reason, least(expires_at, (select effective_expires_at from session)) as not_after,
-        (starts_at <= clock.now and access_ended_at is null and expires_at > clock.now) as live
-      from support_access_grants
-      where organization_id = ${organizationId} and starts_at is not null and (user_id is null or user_id = ${userId})
-        and (not exists (select from session) or id = (select support_access_grant_id from session))
-      order by live desc, coalesce(access_ended_at, expires_at) desc limit 1
-    ) g on true`;
+    session as materialized (${session}),
+    live as materialized (
+      select id, least(expires_at, (select effective_expires_at from session)) as not_after
+      from support_access_grants, clock
+      where organization_id = ${organizationId} and coalesce(user_id, '') in ('', ${userId}) and starts_at is not null and access_ended_at is null
+        and starts_at <= clock.now and expires_at > clock.now and ${ofTheSession}
+      order by expires_at desc limit 1
+    ), past as materialized (
+      select id, end_reason from support_access_grants
+      where not exists (select from live) and organization_id = ${organizationId} and starts_at is not null
+        and (user_id is null or user_id = ${userId}) and ${ofTheSession}
+      order by coalesce(access_ended_at, expires_at) desc limit 1
+    )
+    select coalesce((select organization_id <> ${organizationId} or user_id <> ${userId} or over_at is not null
+        or coalesce(effective_expires_at <= clock.now, false) from session), false) as session_is_over,
+      coalesce(live.id, past.id) as grant_id, live.id is not null as live, past.end_reason, live.not_after,
+      extract(epoch from live.not_after - clock.now)::float8 as seconds_left
+    from clock left join live on true left join past on true`;
 }
 
 const noSession =
