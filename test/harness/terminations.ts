@@ -93,6 +93,12 @@ export async function historyOf(stack: Stack, id: string) {
   return { history, text: `${text}\n${decoded}` };
 }
 
+/** How long a workflow has decided to wait, each time, in seconds. */
+export const delaysIn = ({ events }: Awaited<ReturnType<typeof historyOf>>['history']): number[] =>
+  (events ?? []).flatMap(({ timerStartedEventAttributes: timer }) =>
+    timer == null ? [] : [Number(timer.startToFireTimeout?.seconds ?? 0) + Number(timer.startToFireTimeout?.nanos ?? 0) / 1e9],
+  );
+
 export async function listSessions(stack: Stack, organizationId: string, userId: string, status: 'active' | 'ended' | 'all' = 'active'): Promise<SessionView[]> {
   const token = await observer(stack, organizationId);
   const items: SessionView[] = [];

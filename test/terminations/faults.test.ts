@@ -4,7 +4,7 @@ import type { Fault } from '../auth-module/faults.ts';
 import type { Injection } from '../auth-module/injections.ts';
 import { call, eventually, tokens } from '../harness/client.ts';
 import { useStack } from '../harness/stack.ts';
-import { historyOf, hurry, listSessions, look, signIn, terminate, untilCompleted } from '../harness/terminations.ts';
+import { delaysIn, historyOf, hurry, listSessions, look, signIn, terminate, untilCompleted } from '../harness/terminations.ts';
 
 const stack = useStack({ environment: { AUTH_MODULE_TIMEOUT_MS: '500' } });
 
@@ -82,11 +82,7 @@ it.concurrent.each(cases)('an Auth Module that $name is `$errorClass`, holds the
   expect([text, answer.text, JSON.stringify(completed), audit.text].join()).not.toMatch(/secret-of-the-body|not-asked|foreign/);
 });
 
-/** How long the workflow has decided to wait, each time, in seconds. */
-const delaysOf = async (id: string) =>
-  ((await historyOf(stack, id)).history.events ?? []).flatMap(({ timerStartedEventAttributes: timer }) =>
-    timer == null ? [] : [Number(timer.startToFireTimeout?.seconds ?? 0) + Number(timer.startToFireTimeout?.nanos ?? 0) / 1e9],
-  );
+const delaysOf = async (id: string) => delaysIn((await historyOf(stack, id)).history);
 
 it.concurrent.each([
   { name: 'seconds', retryAfter: '120', least: 120, most: 120 },
