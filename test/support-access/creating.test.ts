@@ -7,9 +7,10 @@ const stack = useStack();
 const grants = useGrants(stack);
 const rowsOf = (organization: string) =>
   stack.database
-    .query<{ n: number }>('select count(*)::int as n from support_access_grants where organization_id = $1', [
-      organization,
-    ])
+    .query<{ n: number }>(
+      'select count(*)::int as n from support_access_grants where organization_id = $1 and voided_at is null',
+      [organization],
+    )
     .then(([found]) => found?.n);
 
 it.each([

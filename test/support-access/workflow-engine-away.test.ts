@@ -27,7 +27,7 @@ const insert = async (stack: Stack, organization: string, activateBefore: number
 
 describe('with the workflow engine away', () => {
   const stack = useStack({ worker: false, environment: { TEMPORAL_ADDRESS: '127.0.0.1:9' } });
-  const grants = useGrants(stack);
+  const grants = useGrants(stack, { worker: false });
 
   it('nothing is granted, neither by a grant nor by the flag, and the answer says so soon', async () => {
     const began = performance.now();
@@ -83,7 +83,7 @@ describe('with the workflow engine away', () => {
 
 describe('with no worker', () => {
   const stack = useStack({ worker: false });
-  const grants = useGrants(stack);
+  const grants = useGrants(stack, { worker: false });
   const running: { shutdown(): void; done: Promise<void> }[] = [];
   afterEach(async () => {
     for (const worker of running.splice(0)) await (worker.shutdown(), worker.done);
