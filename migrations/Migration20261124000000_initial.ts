@@ -60,7 +60,6 @@ create index sessions_by_activity on sessions (organization_id, user_id, last_se
 create index sessions_not_ended_by_activity on sessions (organization_id, user_id, last_seen_at, id) where ended_at is null;
 create index sessions_by_id on sessions (id);
 create index sessions_unclaimed_of_user on sessions (organization_id, user_id, id) where termination_id is null;
-create index sessions_unclaimed on sessions (organization_id, id) where termination_id is null;
 create index sessions_pending on sessions (termination_id, id) where sign_in_outcome = 'pending';
 create index sessions_under_grant on sessions (support_access_grant_id) where support_access_grant_id is not null;
 create index sessions_under_parent on sessions (parent_organization_id, parent_session_id) where parent_session_id is not null;
@@ -276,7 +275,7 @@ create table auth_module_slots (
 -- How far the Auth Module's clock is ahead for certain: a call cannot arrive before it was sent.
 create table auth_module_clock (
   only_row boolean primary key default true check (only_row),
-  ahead_ms bigint not null,
+  ahead_ms integer not null,
   observed_at timestamptz(3) not null
 );
 -- How far retention has walked; the worker that holds the row is the one at work.

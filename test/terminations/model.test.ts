@@ -139,9 +139,14 @@ const steps = fc.array(
 async function settle(world: World): Promise<TerminationView[]> {
   await up(world);
   const token = await observer(stack, world.organizationId);
+  const hurried = new Set<string>();
   const list = async () => {
     const { body } = await call<{ items: TerminationView[] }>(stack, 'GET', `/v1/organizations/${world.organizationId}/terminations?limit=200`, { token });
-    for (const { id, status } of body.items) if (status === 'running') await hurry(stack, id).catch(() => undefined);
+    for (const { id, status, lastErrorClass } of body.items) {
+      if (status === 'completed' || lastErrorClass === null || hurried.has(id)) continue;
+      hurried.add(id);
+      await hurry(stack, id);
+    }
     return body.items;
   };
   return eventually(list, (items) => items.every(({ status }) => status === 'completed'), 30_000);

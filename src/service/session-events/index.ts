@@ -46,18 +46,18 @@ export const createRecordSessionEvents =
     return results;
   };
 
-/** A clock that is further ahead is none; its stamps are refused as malformed. */
-const TEN_YEARS_MS = 315_360_000_000;
+/** 20 days. A clock that is further ahead is none; its stamps stay in the future, where the time of recording counts. */
+const LONGEST_AHEAD_MS = 1_728_000_000;
 
 /** A call cannot arrive before it was sent, so a clock ahead is certain; it is kept for the cutoffs of searches. Milliseconds, never negative. */
 async function clockAhead(database: Database, sentAt: string, onDifference?: (ms: number) => void): Promise<number> {
   const difference = await row<{ ms: number }>(database.pool, sql`select (extract(epoch from ${sentAt}::timestamptz - current_instant()) * 1000)::float8 as ms`);
-  const ms = Math.min(Math.round(difference?.ms ?? 0), TEN_YEARS_MS);
+  const ms = Math.min(Math.round(difference?.ms ?? 0), LONGEST_AHEAD_MS);
   onDifference?.(ms);
   if (ms <= 0) return 0;
   await rows(
     database.pool,
-    sql`insert into auth_module_clock as c (ahead_ms, observed_at) values (${ms}::bigint, current_instant()) on conflict (only_row) do update
+    sql`insert into auth_module_clock as c (ahead_ms, observed_at) values (${ms}::int, current_instant()) on conflict (only_row) do update
       set ahead_ms = excluded.ahead_ms, observed_at = excluded.observed_at where excluded.ahead_ms >= c.ahead_ms or c.observed_at < current_instant() - interval '1 hour'`,
   );
   return ms;
