@@ -94,7 +94,8 @@ const workerOptions = (config: Config): WorkerOptions => ({
   shutdownForceTime: config.shutdownGraceSeconds * 850,
 });
 
-async function main(): Promise<void> {
+/** The process: from the environment to a stopped worker. */
+export async function runWorker(overrides: Partial<WorkerOptions> = {}): Promise<void> {
   const config = loadConfig();
   const logger = createLogger(config);
   const metricsAddress = config.metricsPort === undefined ? undefined : await chooseTemporalMetricsAddress();
@@ -103,14 +104,14 @@ async function main(): Promise<void> {
     logger: new DefaultLogger('WARN', ({ level, message, meta }) => logger[level === 'ERROR' ? 'error' : 'warn']({ error: meta?.['error'] instanceof Error ? meta['error'].message : undefined, workflowId: meta?.['workflowId'] }, message)),
     telemetryOptions: metricsAddress === undefined ? {} : { metrics: { prometheus: { bindAddress: metricsAddress, useSecondsForDurations: true, unitSuffix: true, countersTotalSuffix: true } } },
   });
-  const worker = await startWorker(config, logger, metricsAddress === undefined ? {} : { temporalMetricsUrl: `http://${metricsAddress}/metrics` });
+  const worker = await startWorker(config, logger, { ...overrides, ...(metricsAddress === undefined ? {} : { temporalMetricsUrl: `http://${metricsAddress}/metrics` }) });
   process.on('SIGTERM', worker.shutdown).on('SIGINT', worker.shutdown);
   await worker.done;
   logger.info('worker stopped');
 }
 
 if (import.meta.main) {
-  await main().catch((error: unknown) => {
+  await runWorker().catch((error: unknown) => {
     process.stderr.write(`${error instanceof ConfigError ? error.message : String(error instanceof Error ? error.stack : error)}\n`);
     process.exit(1);
   });

@@ -10,6 +10,7 @@ import { type FaultyAuthModule, startFaultyAuthModule } from '../faulty-auth-mod
 import { eventually } from '../harness/client.ts';
 import { cloneDatabase, type TestDatabase } from '../harness/database.ts';
 import { type Issuer, startIssuer } from '../harness/issuer.ts';
+import type { Stack } from '../harness/stack.ts';
 
 export interface RunningProcess {
   /** Where it serves; the worker its metrics. */
@@ -20,6 +21,10 @@ export interface RunningProcess {
   /** Sends SIGTERM; resolves with how it ended and how long that took. */
   terminate(): Promise<{ code: number | null; signal: string | null; ms: number }>;
 }
+
+/** What the harness' functions need to speak to an API that runs as a process. */
+export const through = (processes: Processes, api: RunningProcess): Stack =>
+  ({ url: api.url, issuer: processes.issuer, authModule: processes.authModule }) as Stack;
 
 export interface Processes {
   environment: Record<string, string>;
@@ -48,7 +53,11 @@ export function useProcesses(environment: Record<string, string> = {}): Processe
     };
     Object.assign(processes, { environment: base, database, issuer, authModule });
     processes.api = (extra) => start('src/api.ts', 'PORT', '/healthz', extra);
-    processes.worker = (extra) => start('src/worker.ts', 'METRICS_PORT', '/readyz', extra);
+    processes.worker = (extra) =>
+      start('test/operations/worker-process.ts', 'METRICS_PORT', '/readyz', {
+        ...extra,
+        WORKFLOW_BUNDLE_PATH: inject('workflowBundlePath'),
+      });
   });
   afterAll(async () => {
     for (const { child } of running) child.kill('SIGKILL');
