@@ -2,7 +2,7 @@ import { expect } from 'vitest';
 import { refresh } from '../../reference-auth-module/client.ts';
 import type { TerminationView } from '../../src/rules/termination.ts';
 import { type Answer, call, eventually } from '../harness/client.ts';
-import type { ReferenceStack } from '../harness/reference-stack.ts';
+import { Refused, type ReferenceStack } from '../harness/reference-stack.ts';
 import { expectPartition } from '../harness/terminations.ts';
 
 /** What a device holds of one sign-in; `refreshToken` is always the newest it was given. */
@@ -28,6 +28,17 @@ interface PersonToken {
 
 export type SignInRequest = { organizationId: string; clients?: ('web' | 'mobile')[] } & ({ userId: string; count?: number } | { userIds: string[] });
 
+/** Who is told to try again in a moment does: nothing was issued. It happens where the machine has too much to do. */
+async function patiently<T>(act: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await act();
+    } catch (error) {
+      if (!(error instanceof Refused) || error.status !== 503 || attempt === 10) throw error;
+    }
+  }
+}
+
 /** People who sign in at the reference Auth Module, refresh, and are ended. Whether one is, only a refresh tells. */
 export function usePeople(stack: ReferenceStack) {
   const caller = ({ access_token, session_id, chain_id, refresh_token }: PersonToken): Caller => ({
@@ -37,25 +48,19 @@ export function usePeople(stack: ReferenceStack) {
 
   const people = {
     /** Sign-ins without a browser: real sessions with real chains. */
-    signIn: (request: SignInRequest): Promise<Device[]> => stack.ask<Device[]>('/demo/sign-ins', request),
+    signIn: (request: SignInRequest): Promise<Device[]> => patiently(() => stack.ask<Device[]>('/demo/sign-ins', request)),
     signOut: (...devices: Device[]) => stack.ask('/demo/sign-outs', { sessionIds: devices.map(({ sessionId }) => sessionId) }),
 
     /** A person with an access token, in a session of their own. */
     enter: async (organizationId: string, sub: string, roles: string[] = []): Promise<Caller> =>
-      caller(await stack.ask<PersonToken>('/demo/tokens', { org_id: organizationId, sub, roles, ttlSeconds: 3_600 })),
+      caller(await patiently(() => stack.ask<PersonToken>('/demo/tokens', { org_id: organizationId, sub, roles, ttlSeconds: 3_600 }))),
     admin: (organizationId: string, sub = 'the-admin') => people.enter(organizationId, sub, ['org_admin']),
 
     /** A Global Admin's support sign-in, from the session that `staff` is. */
-    support: async (staff: Caller, sub: string, customer: string): Promise<Caller> =>
-      caller(
-        await stack.ask<PersonToken>('/demo/tokens', {
-          org_id: 'vendor',
-          sub,
-          parent_session_id: staff.device.sessionId,
-          support_access_organization: customer,
-          ttlSeconds: 3_600,
-        }),
-      ),
+    async support(staff: Caller, sub: string, customer: string): Promise<Caller> {
+      const request = { org_id: 'vendor', sub, parent_session_id: staff.device.sessionId, support_access_organization: customer, ttlSeconds: 3_600 };
+      return caller(await patiently(() => stack.ask<PersonToken>('/demo/tokens', request)));
+    },
 
     /** Uses the newest token; true: it gave another one, which the device then holds. Any answer but these two fails the test. */
     async refresh(device: Device): Promise<boolean> {
@@ -89,7 +94,7 @@ export function usePeople(stack: ReferenceStack) {
       expectPartition(answer.body);
       return answer.body;
     },
-    completed: (by: Caller, termination: TerminationView, withinMs = 60_000): Promise<TerminationView> =>
+    completed: (by: Caller, termination: TerminationView, withinMs = 120_000): Promise<TerminationView> =>
       eventually(() => people.look(by, termination), ({ status }) => status === 'completed', withinMs),
   };
   return people;
