@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { existsSync } from 'node:fs';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
-import { DefaultLogger, GracefulShutdownPeriodExpiredError, NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporalio/worker';
+import { GracefulShutdownPeriodExpiredError, NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporalio/worker';
 import type { Logger } from 'pino';
 import { type Config, ConfigError, loadConfig } from './config.ts';
 import { buildWorkerDependencies, createLogger } from './dependencies.ts';
@@ -12,6 +12,7 @@ import { createSearchAttributes } from './dispatcher/create-search-attributes.ts
 import { startMetricsServer } from './metrics/metrics-server.ts';
 import { chooseTemporalMetricsAddress } from './metrics/temporal-metrics.ts';
 import { startRetention } from './retention/retention.ts';
+import { temporalLogger } from './temporal-logger.ts';
 
 const RETRY_MS = 1_000;
 
@@ -101,7 +102,7 @@ export async function runWorker(overrides: Partial<WorkerOptions> = {}): Promise
   const metricsAddress = config.metricsPort === undefined ? undefined : await chooseTemporalMetricsAddress();
   Runtime.install({
     shutdownSignals: [],
-    logger: new DefaultLogger('WARN', ({ level, message, meta }) => logger[level === 'ERROR' ? 'error' : 'warn']({ error: meta?.['error'] instanceof Error ? meta['error'].message : undefined, workflowId: meta?.['workflowId'] }, message)),
+    logger: temporalLogger(logger),
     telemetryOptions: metricsAddress === undefined ? {} : { metrics: { prometheus: { bindAddress: metricsAddress, useSecondsForDurations: true, unitSuffix: true, countersTotalSuffix: true } } },
   });
   const worker = await startWorker(config, logger, { ...overrides, ...(metricsAddress === undefined ? {} : { temporalMetricsUrl: `http://${metricsAddress}/metrics` }) });

@@ -13,6 +13,7 @@ export function answerTermination(
   termination: TerminationView,
   { applied }: Pick<WaitPreference, 'applied'>,
 ) {
+  c.set('terminationId', termination.id);
   const preference = applied === null ? undefined : { 'Preference-Applied': applied };
   if (termination.status === 'completed') return c.json(termination, 200, preference);
   const location = inOrganization(termination.organizationId, `terminations/${termination.id}`);

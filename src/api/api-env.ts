@@ -11,6 +11,8 @@ export interface ApiVariables {
   routePath?: string;
   /** The organization of the path, once a verified token has asked for it; for the log. */
   organizationId?: string;
+  /** The termination that was answered, for the log. */
+  terminationId?: string;
   /** The code of the refusal, for the log. */
   errorCode?: ErrorCode;
   admin: AdminContext;

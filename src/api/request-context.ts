@@ -45,6 +45,7 @@ export function createRequestContext(
       {
         requestId,
         organizationId: c.get('organizationId'),
+        terminationId: c.get('terminationId'),
         method: c.req.method,
         route,
         status,
