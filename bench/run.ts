@@ -1,10 +1,16 @@
 /** `npm run bench [-- list events …]`: measures, prints a table, writes JSON. */
+import { clickToConfirmed } from './measures/click-to-confirmed.ts';
+import { decisionAlone } from './measures/decision.ts';
+import { endAll } from './measures/end-all.ts';
 import { listSessions } from './measures/list-sessions.ts';
 import { sessionEvents } from './measures/session-events.ts';
 import { type Figure, publish } from './report.ts';
 import { type BenchStack, raise } from './stack.ts';
 
 const measures: Record<string, (stack: BenchStack) => Promise<Figure[]>> = {
+  click: clickToConfirmed,
+  decision: decisionAlone,
+  'end-all': endAll,
   events: sessionEvents,
   list: listSessions,
 };

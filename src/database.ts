@@ -2,9 +2,11 @@ import { fileURLToPath } from 'node:url';
 import { defineConfig, MikroORM } from '@mikro-orm/postgresql';
 import { Migrator } from '@mikro-orm/migrations';
 import type { Kysely, RawBuilder } from 'kysely';
+import type { Pool } from 'pg';
 import { entities } from './entities/index.ts';
 import { ServiceError } from './errors.ts';
 import { prepareStatements } from './prepared-statements.ts';
+import { endSilentConnections } from './silent-connections.ts';
 
 /** Something SQL can be run on: the pool, or a transaction. */
 export type Queryable = Kysely<unknown>;
@@ -30,7 +32,7 @@ export interface DatabaseOptions {
   connectTimeoutMs?: number;
 }
 
-export const ormOptions = (options: DatabaseOptions) =>
+export const ormOptions = ({ statementTimeoutMs = 15_000, connectTimeoutMs = 10_000, ...options }: DatabaseOptions) =>
   defineConfig({
     clientUrl: options.url,
     entities,
@@ -40,16 +42,19 @@ export const ormOptions = (options: DatabaseOptions) =>
     pool: { min: 0, max: options.poolSize ?? 10, idleTimeoutMillis: 30_000 },
     driverOptions: {
       application_name: options.applicationName,
-      statement_timeout: options.statementTimeoutMs ?? 15_000,
+      statement_timeout: statementTimeoutMs,
       idle_in_transaction_session_timeout: 30_000,
-      connectionTimeoutMillis: options.connectTimeoutMs ?? 10_000,
+      connectionTimeoutMillis: connectTimeoutMs,
       keepAlive: true,
-      onPoolCreated: prepareStatements,
+      onPoolCreated: (pool: Pool) => {
+        prepareStatements(pool);
+        endSilentConnections(pool, { url: options.url, statementTimeoutMs, connectTimeoutMs });
+      },
     },
     migrations: {
       path: fileURLToPath(new URL('../migrations', import.meta.url)),
       emit: 'ts',
-      snapshotName: '.snapshot',
+      snapshot: false,
       transactional: true,
       allOrNothing: true,
       disableForeignKeys: false,
@@ -60,11 +65,13 @@ export const ormOptions = (options: DatabaseOptions) =>
 /** Connects lazily: building it needs no server, and a server that is away fails the single call, not the process. */
 export async function openDatabase(options: DatabaseOptions): Promise<Database> {
   const orm = await MikroORM.init({ ...ormOptions(options), connect: false } as never);
+  const pool = orm.em.fork().getKysely() as unknown as Queryable;
   return {
     orm,
     url: options.url,
-    pool: orm.em.fork().getKysely() as unknown as Queryable,
-    transaction: (work) => orm.em.fork().transactional((em) => work(em.getKysely() as unknown as Transaction)),
+    pool,
+    // not the ORM's own: where the connection is lost its rollback fails, and the pool never gets its place back
+    transaction: (work) => pool.transaction().execute(work),
     close: () => orm.close(true),
   };
 }

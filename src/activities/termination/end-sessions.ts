@@ -7,7 +7,7 @@ import type { ErrorClass } from '../../rules/termination.ts';
 import { endSupportSessionsUnder } from '../../service/session-events/parent-ended.ts';
 import { newPass, type PassOptions, type PassState, sendPages, takeCalls } from './pass.ts';
 import { sweep } from './sweep.ts';
-import { claimPage, leftovers, type Page, readWork, type TerminationWork, unclaimed } from './work.ts';
+import { leftovers, nextPage, type Page, PAGE_SIZE, type Position, readWork, type TerminationWork, unclaimed } from './work.ts';
 
 export interface TerminationActivityOptions {
   database: Database;
@@ -41,7 +41,7 @@ const LEFTOVERS = 5_000;
 const SOON_MS = 100;
 
 /**
- * One pass over a termination: what was left, what is not yet claimed, then the sweep; completed only by the revision
+ * One pass over a termination: what was left, what no termination has yet, then the sweep; completed only by the revision
  * that was read before it began. Support sessions that were opened from what it ends get terminations of their own. Repeating it is harmless. Throws only for the database, which Temporal retries.
  */
 export const createEndSessions =
@@ -77,16 +77,18 @@ function sliceOf(signal: AbortSignal) {
 
 async function* pagesOf(database: Database, work: TerminationWork, slice: { isOver(): boolean }): AsyncGenerator<Page> {
   yield* await leftovers(database, work, LEFTOVERS);
-  while (!slice.isOver()) {
-    const claimed = await database.transaction((transaction) => claimPage(transaction, work));
-    if (claimed.length === 0) return;
-    yield* claimed;
+  for (let after: Position | null = null; !slice.isOver(); ) {
+    const next = await nextPage(database, work, after);
+    if (next === null) return;
+    yield* next.pages;
+    if (next.pages[0]?.sessionIds.length !== PAGE_SIZE) return;
+    after = next.last;
   }
 }
 
 /**
  * The one write that says "completed": only for the revision that was swept, only with nothing pending, with its audit
- * event; and only with nothing left to claim, for a claim passes over the rows that an ingest holds in that moment.
+ * event; and only with no session left that nobody has.
  */
 async function complete({ database, verifyAfterSeconds }: TerminationActivityOptions, work: TerminationWork, state: PassState): Promise<boolean> {
   const completed = await row(

@@ -74,12 +74,12 @@ async function send(options: PassOptions, state: PassState, page: Page): Promise
         for (const id of ids) if ((told.get(id) ?? 'failed') === 'failed') state.failed.add(id);
       }
     }
-    await recordOutcomes(database, { terminationId: work.id, organizationId: work.organizationId, ...result, calls: takeCalls(state, 1) });
+    await recordOutcomes(database, { terminationId: work.id, organizationId: work.organizationId, page, ...result, calls: takeCalls(state, 1) });
     return [];
   } catch (error) {
     if (!(error instanceof AuthModuleError)) throw error;
     noteFailure(options, state, error);
-    await recordOutcomes(database, { terminationId: work.id, organizationId: work.organizationId, chains: new Map(), sessions: new Map(), errorClass: error.errorClass, calls: takeCalls(state, 1) });
+    await recordOutcomes(database, { terminationId: work.id, organizationId: work.organizationId, page, chains: new Map(), sessions: new Map(), errorClass: error.errorClass, calls: takeCalls(state, 1) });
     const parts = mayLieInThePage.has(error.errorClass) ? halves(page) : [];
     if (parts.length === 0) for (const id of [...page.chainIds, ...page.sessionIds]) state.failed.add(id);
     return parts;

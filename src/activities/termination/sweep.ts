@@ -1,11 +1,9 @@
 import { AuthModuleError, type ChainSearch } from '../../auth-module/auth-module.ts';
 import { walkRefreshChains } from '../../auth-module/walk-refresh-chains.ts';
-import { row } from '../../database.ts';
 import { toInstant } from '../../service/instants.ts';
 import { adoptChains } from './adopt-chains.ts';
 import { newPass, noteFailure, type PassOptions, type PassState, sendPages } from './pass.ts';
 import type { Page, TerminationWork } from './work.ts';
-import { sql } from 'kysely';
 
 /** Full searches in a row that still found something, before the pass is put off: an Auth Module that says "invalidated" and lies. */
 const ROUNDS = 5;
@@ -38,7 +36,7 @@ export async function look(options: PassOptions): Promise<{ alive: number | null
 async function searchOnce(options: PassOptions, state: PassState, kill: (pages: AsyncIterator<Page>) => Promise<void>) {
   let [alive, killable] = [0, 0];
   try {
-    const search = await searchOf(options);
+    const search = searchOf(options);
     state.unrecordedCalls += 1;
     for await (const found of walkRefreshChains(options.authModule, search, options.signal)) {
       const adopted = await adoptChains(options.database, options.work, found);
@@ -64,19 +62,13 @@ async function* iterate(pages: readonly Page[]): AsyncGenerator<Page> {
 }
 
 /** Scopes `session` and `grant` are searched without a time: nothing of theirs may live, whenever it began. */
-async function searchOf({ database, work }: PassOptions): Promise<ChainSearch> {
+function searchOf({ work }: PassOptions): ChainSearch {
   const { organizationId, scopeKind, scopeId } = work;
   if (scopeKind === 'session') return { organizationId, sessionIds: [scopeId] };
   if (scopeKind === 'grant') return { organizationId, supportAccessGrantId: scopeId };
-  const before = { organizationId, sessionStartedAtOrBefore: await cutoffByItsClock(database, work) };
+  const before = { organizationId, sessionStartedAtOrBefore: cutoffByItsClock(work) };
   return scopeKind === 'user' ? { ...before, userId: scopeId } : before;
 }
 
-/** The cutoff as the Auth Module's clock shows it, where that is known to be ahead: its stamps are later than ours for the same moment. */
-async function cutoffByItsClock(database: PassOptions['database'], work: TerminationWork): Promise<string> {
-  const shifted = await row<{ cutoff: string }>(
-    database.pool,
-    sql`select ${work.cutoff}::timestamptz(3) + coalesce((select ahead_ms from auth_module_clock), 0) * interval '1 millisecond' as cutoff`,
-  );
-  return toInstant(shifted?.cutoff ?? work.cutoff);
-}
+/** The cutoff as the Auth Module's clock shows it, where that is known to be ahead. */
+const cutoffByItsClock = ({ cutoff, clockAheadMs }: TerminationWork): string => new Date(Date.parse(toInstant(cutoff)) + clockAheadMs).toISOString();

@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import { type Database, row, rows, type Transaction } from '../../database.ts';
+import { type Database, row, rows } from '../../database.ts';
 import type { TerminationScopeKind, TerminationStatus } from '../../rules/termination.ts';
 
 /** A termination as its workflow's activities need it. */
@@ -17,6 +17,8 @@ export interface TerminationWork {
   verified: boolean;
   sessionsPending: number;
   chainsPending: number;
+  /** By how much the Auth Module's clock is ahead for certain: its stamps are later than ours for the same moment. */
+  clockAheadMs: number;
 }
 
 export const readWork = (database: Database, id: string): Promise<TerminationWork | undefined> =>
@@ -24,7 +26,8 @@ export const readWork = (database: Database, id: string): Promise<TerminationWor
     database.pool,
     sql`select id, organization_id as "organizationId", scope_kind as "scopeKind", scope_id as "scopeId", cutoff, kept_session_ids as "keptSessionIds",
         status, revision, verified_at is not null as verified, sessions_pending as "sessionsPending", chains_pending as "chainsPending",
-        (extract(epoch from current_instant() - completed_at) * 1000)::float8 as "completedMsAgo"
+        (extract(epoch from current_instant() - completed_at) * 1000)::float8 as "completedMsAgo",
+        coalesce((select ahead_ms from auth_module_clock), 0)::float8 as "clockAheadMs"
       from terminations where id = ${id}::uuid`,
   );
 
@@ -91,29 +94,30 @@ export const unclaimed = (work: TerminationWork) => {
   }
 };
 
+/** Where the next page begins, in the order of the index that holds the sessions without a termination. */
+export interface Position {
+  userId: string;
+  id: string;
+}
+
 /**
- * Marks the next page of sessions, and their chains, as this termination's work and counts them, in one transaction.
- * Empty pages: nothing is left to claim. Two claimers never get the same session.
+ * The next sessions of the scope that no termination has yet, in their order, with their chains; null at the end. They
+ * are only read: what becomes of them is written once, with the outcome (`recordOutcomes`). Two who read the same page
+ * send it twice and count it once.
  */
-export async function claimPage(transaction: Transaction, work: TerminationWork): Promise<Page[]> {
-  const claimed = await rows<Item>(
-    transaction,
-    sql`with page as (
-        select s.organization_id, s.id from sessions s where ${unclaimed(work)} order by s.id limit ${PAGE_SIZE} for update skip locked
-      ), claimed as (
-        update sessions s set termination_id = ${work.id}, sign_in_outcome = 'pending',
-          ended_at = coalesce(s.ended_at, current_instant()), end_reason = coalesce(s.end_reason, 'terminated')
-        from page where s.organization_id = page.organization_id and s.id = page.id and s.termination_id is null returning s.id
-      ), chains as (
-        update refresh_token_chains r set termination_id = ${work.id}, outcome = 'pending'
-        from claimed where r.organization_id = ${work.organizationId} and r.session_id = claimed.id and r.termination_id is null returning r.id
-      ), counted as (
-        update terminations t set sessions_total = sessions_total + c.sessions, sessions_pending = sessions_pending + c.sessions,
-          chains_total = chains_total + c.chains, chains_pending = chains_pending + c.chains
-        from (select (select count(*) from claimed)::int as sessions, (select count(*) from chains)::int as chains) c
-        where t.id = ${work.id} and c.sessions > 0
+export async function nextPage(database: Database, work: TerminationWork, after: Position | null): Promise<{ pages: Page[]; last: Position } | null> {
+  const found = await rows<Item & { userId: string; n: number }>(
+    database.pool,
+    sql`with page as materialized (
+        select s.user_id, s.id, row_number() over (order by s.user_id, s.id)::int as n from sessions s
+        where ${unclaimed(work)} and ${after === null ? sql`true` : sql`(s.user_id, s.id) > (${after.userId}, ${after.id})`}
+        order by s.user_id, s.id limit ${PAGE_SIZE}
       )
-      select 'session' as kind, id from claimed union all select 'chain', id from chains`,
+      select 'session' as kind, id, user_id as "userId", n from page
+      union all
+      select 'chain', r.id, r.user_id, 0 from page join refresh_token_chains r
+        on r.organization_id = ${work.organizationId} and r.user_id = page.user_id and r.session_id = page.id and r.termination_id is null`,
   );
-  return toPages(claimed);
+  const last = found.reduce<(typeof found)[number] | undefined>((furthest, item) => (item.n > (furthest?.n ?? 0) ? item : furthest), undefined);
+  return last === undefined ? null : { pages: toPages(found), last: { userId: last.userId, id: last.id } };
 }

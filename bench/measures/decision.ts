@@ -1,0 +1,58 @@
+import { figure, type Figure, percentile } from '../report.ts';
+import { seedSessions, terminate } from '../sessions.ts';
+import { type BenchStack, until } from '../stack.ts';
+
+const burst = 1_000;
+
+/** `Prefer: respond-async`: the decision alone. The delivery and the killing are the dispatcher's and the workers'. */
+export async function decisionAlone(stack: BenchStack): Promise<Figure[]> {
+  const token = await stack.adminToken('burst');
+  await seedSessions(stack, 'burst', burst + 60);
+  const decide = async (user: number) => (await terminate(stack, token, `/v1/organizations/burst/users/user-${user}/sessions/terminate`, 'respond-async')).ms;
+  const alone: number[] = [];
+  for (let n = 0; n < 60; n++) alone.push(await decide(burst + n));
+  const isDrained = async () => (await stack.pool.query(`select 1 from terminations where organization_id = 'burst' and status = 'running' limit 1`)).rowCount === 0;
+  await until(isDrained, 120_000);
+  const began = performance.now();
+  let next = 0;
+  await Promise.all(
+    Array.from({ length: 10 }, async () => {
+      for (let n = next++; n < burst; n = next++) await decide(n);
+    }),
+  );
+  const decidedMs = performance.now() - began;
+  await until(isDrained, 600_000, 200);
+  const rate = burst / (decidedMs / 1_000);
+  const p50 = percentile(alone.slice(10), 50);
+  return [
+    figure('decision', 'one caller, p50', p50, 'ms', '<= 8', p50 <= 8),
+    figure('decision', 'ten callers, burst of 1,000 users', rate, 'users/s', '>= 400', rate >= 400),
+    figure('decision', 'until the last of the burst is confirmed', (performance.now() - began) / 1_000, 's'),
+    ...(await sizeDoesNotMatter(stack)),
+  ];
+}
+
+/** Organizations of 10 and of 100,000 sessions, decided in turns. */
+async function sizeDoesNotMatter(stack: BenchStack): Promise<Figure[]> {
+  const sizes = [10, 100_000];
+  const samples = new Map<number, number[]>(sizes.map((size) => [size, []]));
+  for (const size of sizes) await seedSessions(stack, `size-${size}`, size);
+  await stack.pool.query('analyze sessions');
+  for (let n = 0; n < 30; n++) {
+    for (const size of sizes) {
+      const token = await stack.adminToken(`size-${size}`);
+      // a scope of its own each time, so that nothing is joined: a user who is not there costs what a user costs
+      const body = await terminate(stack, token, `/v1/organizations/size-${size}/users/nobody-${n}/sessions/terminate`, 'respond-async');
+      samples.get(size)?.push(body.ms);
+    }
+  }
+  const once: number[] = [];
+  for (const size of sizes) once.push((await terminate(stack, await stack.adminToken(`size-${size}`), `/v1/organizations/size-${size}/sessions/terminate`, 'respond-async')).ms);
+  const [small = [], large = []] = sizes.map((size) => samples.get(size)?.slice(5) ?? []);
+  const ratio = percentile(large, 50) / percentile(small, 50);
+  return [
+    figure('decision', 'organization of 100,000 beside one of 10, p50', ratio, 'x', '<= 1.3', ratio <= 1.3),
+    figure('decision', 'end the organization of 100,000: the decision', once[1] ?? Number.NaN, 'ms'),
+    figure('decision', 'end the organization of 10: the decision', once[0] ?? Number.NaN, 'ms'),
+  ];
+}
