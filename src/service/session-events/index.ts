@@ -49,12 +49,25 @@ export const createRecordSessionEvents =
 /** 20 days. A clock that is further ahead is none; its stamps stay in the future, where the time of recording counts. */
 const LONGEST_AHEAD_MS = 1_728_000_000;
 
-/** A call cannot arrive before it was sent, so a clock ahead is certain; it is kept for the cutoffs of searches. Milliseconds, never negative. */
+/** How long a call may have been on its way and still be taken to come from the clock that is known. */
+const ON_ITS_WAY_MS = 5_000;
+
+/**
+ * By how much the sender's clock is ahead for certain, for a call cannot arrive before it was sent. Milliseconds, never
+ * negative; kept for the cutoffs of searches. A call shows it the less, the longer it was on its way, and a start from
+ * just before a fence would seem to be from after it: the most that was seen within the hour counts, unless this call
+ * is so far from it that the clock must have been set.
+ */
 async function clockAhead(database: Database, sentAt: string, onDifference?: (ms: number) => void): Promise<number> {
-  const difference = await row<{ ms: number }>(database.pool, sql`select (extract(epoch from ${sentAt}::timestamptz - current_instant()) * 1000)::float8 as ms`);
+  const difference = await row<{ ms: number; known: number }>(
+    database.pool,
+    sql`select (extract(epoch from ${sentAt}::timestamptz - current_instant()) * 1000)::float8 as ms,
+      coalesce((select ahead_ms from auth_module_clock where observed_at >= current_instant() - interval '1 hour'), 0)::float8 as known`,
+  );
   const ms = Math.min(Math.round(difference?.ms ?? 0), LONGEST_AHEAD_MS);
+  const known = difference?.known ?? 0;
   onDifference?.(ms);
-  if (ms <= 0) return 0;
+  if (ms <= known) return ms > known - ON_ITS_WAY_MS ? known : Math.max(ms, 0);
   await rows(
     database.pool,
     sql`insert into auth_module_clock as c (ahead_ms, observed_at) values (${ms}::int, current_instant()) on conflict (only_row) do update
