@@ -1,6 +1,6 @@
 /** `npm run audit:verify`: walks every organization's hash chain and reports the first gap or edit of each. Exit 1 where there is one. */
 import { sql } from 'kysely';
-import { type Database, openDatabase, row, rows } from './database.ts';
+import { type Database, openDatabase, rows } from './database.ts';
 import { genesisHash, type SealedFields, sealedColumns, sealHash } from './dispatcher/seal-audit.ts';
 
 const PAGE = 1_000;
@@ -40,7 +40,10 @@ interface Link extends SealedFields {
   previous_hash: string;
 }
 
-async function verifyChain(database: Database, organizationId: string): Promise<{ events: number; problem: AuditProblem | null }> {
+async function verifyChain(
+  database: Database,
+  organizationId: string,
+): Promise<{ events: number; problem: AuditProblem | null }> {
   let [sequence, previousHash] = [0, genesisHash];
   for (;;) {
     const links = await rows<Link>(
@@ -60,7 +63,8 @@ async function verifyChain(database: Database, organizationId: string): Promise<
 
 function problemOf(link: Link, sequence: number, previousHash: string, organizationId: string): string | null {
   if (Number(link.sequence) !== sequence) return 'a seal is missing';
-  if (link.previous_hash !== previousHash) return 'the chain is broken: the previous hash is not that of the event before';
+  if (link.previous_hash !== previousHash)
+    return 'the chain is broken: the previous hash is not that of the event before';
   if (link.id === null) return `audit event ${link.sealed_event_id} was removed`;
   if (link.organization_id !== organizationId) return `audit event ${link.id} was moved to another organization`;
   return sealHash(previousHash, link) === link.hash ? null : `audit event ${link.id} or its seal was changed`;
@@ -80,7 +84,8 @@ async function unsealed(database: Database): Promise<AuditProblem[]> {
   }));
 }
 
-const where = ({ organizationId, sequence }: AuditProblem) => `organization ${JSON.stringify(organizationId)}${sequence === null ? '' : `, sequence ${sequence}`}`;
+const where = ({ organizationId, sequence }: AuditProblem) =>
+  `organization ${JSON.stringify(organizationId)}${sequence === null ? '' : `, sequence ${sequence}`}`;
 
 async function main(): Promise<number> {
   const url = process.env['DATABASE_URL'];
@@ -88,11 +93,17 @@ async function main(): Promise<number> {
     process.stderr.write('DATABASE_URL: is required\n');
     return 1;
   }
-  const database = await openDatabase({ url, applicationName: 'session-management-audit-verify', statementTimeoutMs: 0 });
+  const database = await openDatabase({
+    url,
+    applicationName: 'session-management-audit-verify',
+    statementTimeoutMs: 0,
+  });
   try {
     const { organizations, events, problems } = await verifyAudit(database);
     for (const problem of problems) process.stderr.write(`${where(problem)}: ${problem.problem}\n`);
-    process.stdout.write(`${organizations} organization(s), ${events} sealed event(s) verified: ${problems.length === 0 ? 'no gap, no edit' : `${problems.length} problem(s)`}.\n`);
+    process.stdout.write(
+      `${organizations} organization(s), ${events} sealed event(s) verified: ${problems.length === 0 ? 'no gap, no edit' : `${problems.length} problem(s)`}.\n`,
+    );
     return problems.length === 0 ? 0 : 1;
   } finally {
     await database.close();

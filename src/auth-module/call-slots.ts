@@ -83,7 +83,8 @@ export function createCallSlots(options: SlotOptions): CallSlots {
       try {
         return await work();
       } finally {
-        await leave(grant);
+        // not waited for: who has an answer must not wait for the books of the next caller
+        void leave(grant);
       }
     },
   };

@@ -56,7 +56,7 @@ export const createEndSessions =
       const state = newPass();
       const pass: PassOptions = { ...options, work, attempt, signal };
       const inTime = sliceOf(signal);
-      while (await options.database.transaction((transaction) => endSupportSessionsUnder(transaction, work)));
+      if (work.mayHaveSupportSessions) while (await options.database.transaction((transaction) => endSupportSessionsUnder(transaction, work)));
       await sendPages(pass, state, pagesOf(options.database, work, inTime));
       const drained = !state.broken && !inTime.isOver();
       const swept = drained && (await sweep(pass, state));

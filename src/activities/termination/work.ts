@@ -17,6 +17,8 @@ export interface TerminationWork {
   verified: boolean;
   sessionsPending: number;
   chainsPending: number;
+  /** Support sessions somewhere were opened from sessions of this organization, and no termination has them yet. */
+  mayHaveSupportSessions: boolean;
   /** By how much the Auth Module's clock is ahead for certain: its stamps are later than ours for the same moment. */
   clockAheadMs: number;
 }
@@ -27,6 +29,7 @@ export const readWork = (database: Database, id: string): Promise<TerminationWor
     sql`select id, organization_id as "organizationId", scope_kind as "scopeKind", scope_id as "scopeId", cutoff, kept_session_ids as "keptSessionIds",
         status, revision, verified_at is not null as verified, sessions_pending as "sessionsPending", chains_pending as "chainsPending",
         (extract(epoch from current_instant() - completed_at) * 1000)::float8 as "completedMsAgo",
+        exists (select from sessions s where s.parent_organization_id = terminations.organization_id and s.parent_session_id is not null and s.termination_id is null) as "mayHaveSupportSessions",
         coalesce((select ahead_ms from auth_module_clock), 0)::float8 as "clockAheadMs"
       from terminations where id = ${id}::uuid`,
   );

@@ -22,6 +22,8 @@ export interface OverSession {
   kept_session_ids: string[] | null;
   /** A termination has it already, not only a fence. */
   is_claimed: boolean;
+  /** It has a chain that no termination has. */
+  has_free_chain: boolean;
   /** The termination that has it, or whose fence covers it, still runs. */
   is_running: boolean;
 }
@@ -38,8 +40,8 @@ export async function judgeAfterCommit(database: Database, batch: readonly Pendi
     const session = over.get(keyOf(pending.event.organizationId, pending.event.sessionId));
     const reason = session === undefined ? null : rejectionOf(pending, session);
     if (session === undefined || reason === null) return [];
-    // a mere repeat of what was rejected and swept before needs no sweep of its own
-    const isSwept = pending.result.outcome === 'duplicate' && session.is_claimed;
+    // a mere repeat of what was rejected and swept before needs no sweep of its own; a first try may have died before that
+    const isSwept = pending.result.outcome === 'duplicate' && session.is_claimed && !session.has_free_chain;
     Object.assign(pending.result, { outcome: 'rejected', reason });
     return [{ pending, session, scope: isSwept ? null : scopeOf(pending, session, reason), cutoff: session.cutoff === null ? null : toInstant(session.cutoff) }];
   });
@@ -49,7 +51,8 @@ export async function judgeAfterCommit(database: Database, batch: readonly Pendi
 const readOver = (database: Database, asked: readonly Pending[]): Promise<OverSession[]> =>
   rows<OverSession>(
     database.pool,
-    sql`select s.organization_id, s.id, s.over_reason, s.end_reason, s.support_access_grant_id, s.parent_session_id, t.scope_kind, t.scope_id, t.cutoff, t.kept_session_ids, s.termination_id is not null as is_claimed, coalesce(t.status = 'running', false) as is_running,
+    sql`select s.organization_id, s.id, s.over_reason, s.end_reason, s.support_access_grant_id, s.parent_session_id, t.scope_kind, t.scope_id, t.cutoff, t.kept_session_ids, s.termination_id is not null as is_claimed,
+        exists (select from refresh_token_chains r where r.organization_id = s.organization_id and r.session_id = s.id and r.termination_id is null) as has_free_chain, coalesce(t.status = 'running', false) as is_running,
         exists (select 1 from support_access_grants g where g.organization_id = s.organization_id and g.id = s.support_access_grant_id and g.starts_at is not null) as grant_is_known
       from session_states s left join terminations t on t.id = s.over_termination_id
       where (s.organization_id, s.id) in (select o, i from jsonb_to_recordset(${JSON.stringify(asked.map(({ event: e }) => ({ o: e.organizationId, i: e.sessionId })))}::jsonb) as w(o text, i text))

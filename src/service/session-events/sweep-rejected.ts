@@ -58,16 +58,14 @@ async function sweepScope(transaction: Transaction, group: readonly Rejected[]):
   await claimLateChains(transaction, terminationId, organizationId, group);
 }
 
-/** Chains told of after their session had been claimed: nobody's work yet, so this termination's. */
+/** Chains of the rejected events' sessions that nobody has: the session may be at the Auth Module in this moment, without them. */
 async function claimLateChains(transaction: Transaction, terminationId: string, organizationId: string, group: readonly Rejected[]): Promise<void> {
-  const chainIds = group.flatMap(({ pending }) => (pending.event.chainId === null ? [] : [pending.event.chainId]));
-  if (chainIds.length === 0) return;
+  const sessionIds = [...new Set(group.map(({ pending }) => pending.event.sessionId))];
   await rows(
     transaction,
     sql`with late as (
-        update refresh_token_chains r set termination_id = ${terminationId}, outcome = 'pending' from sessions s
-        where r.organization_id = ${organizationId} and r.id = any (${chainIds}::text[]) and r.termination_id is null
-          and s.organization_id = r.organization_id and s.id = r.session_id and s.termination_id is not null returning 1
+        update refresh_token_chains set termination_id = ${terminationId}, outcome = 'pending'
+        where organization_id = ${organizationId} and session_id = any (${sessionIds}::text[]) and termination_id is null returning 1
       ) update terminations set chains_total = chains_total + c.n, chains_pending = chains_pending + c.n from (select count(*)::int as n from late) c where id = ${terminationId} and c.n > 0`,
   );
 }
