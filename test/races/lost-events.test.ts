@@ -61,7 +61,7 @@ it('events that wait while the service answers 503 come late, and change nothing
   await people.completed(admin, await people.terminate(admin, 'late', 'users/ada/sessions'));
   expect(await people.survivors(before)).toEqual([]);
   stack.gate.open();
-  await outboxIsEmpty();
+  await people.told();
   expect(await people.survivors(before)).toEqual([]);
   expect(await people.survivors(kept)).toHaveLength(50);
 });
@@ -72,10 +72,7 @@ it('refreshes during a deploy of the API are told afterwards; ended sessions sta
   const alive = await people.signIn({ organizationId: 'deploy', userId: 'linus', count: 30 });
   await people.terminate(admin, 'deploy', 'users/ada/sessions');
   await stack.restartApi(async () => void (await Promise.all([people.survivors(ended), people.survivors(alive)])));
-  await outboxIsEmpty();
+  await people.told();
   await eventually(() => people.survivors(ended), (survivors) => survivors.length === 0);
   expect(await people.survivors(alive)).toHaveLength(alive.length);
 });
-
-const outboxIsEmpty = () =>
-  eventually(async () => (await stack.authDatabase.query<{ n: number }>('select count(*)::int as n from auth_outbox')).rows[0]?.n, (waiting) => waiting === 0, 60_000);

@@ -79,6 +79,10 @@ export function usePeople(stack: ReferenceStack) {
       return devices.filter((_, n) => alive[n]);
     },
 
+    /** Resolves when the Auth Module has told everything that happened. */
+    told: () =>
+      eventually(async () => (await stack.authDatabase.query<{ n: number }>('select count(*)::int as n from auth_outbox')).rows[0]?.n, (waiting) => waiting === 0, 60_000),
+
     ask: <T = Record<string, unknown>>(by: Caller, method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<Answer<T>> =>
       call<T>(stack, method, path, { token: by.token, body, headers }),
 
