@@ -11,33 +11,55 @@ const script = fileURLToPath(new URL('../../src/audit-verify.ts', import.meta.ur
 const verify = (databaseUrl: string | undefined = stack.database.url) =>
   new Promise<{ code: number; out: string; err: string }>((done) => {
     const environment = { ...process.env, DATABASE_URL: databaseUrl };
-    execFile(process.execPath, [script], { env: environment }, (error, out, err) => done({ code: error === null ? 0 : Number(error.code), out, err }));
+    execFile(process.execPath, [script], { env: environment }, (error, out, err) =>
+      done({ code: error === null ? 0 : Number(error.code), out, err }),
+    );
   });
 
 /** As somebody who owns the machine: triggers are switched off for this one statement. */
-const tamper = (statement: string) => stack.database.query(`begin; set local session_replication_role = replica; ${statement}; commit`);
+const tamper = (statement: string) =>
+  stack.database.query(`begin; set local session_replication_role = replica; ${statement}; commit`);
 
 let organizationId = '';
 let count = 0;
 /** Three terminations, so six events, all sealed. */
 beforeEach(async () => {
   organizationId = `audited-${(count += 1)}`;
-  await signIn(stack, ...[1, 2, 3].map((n) => ({ organizationId, userId: 'grace', sessionId: `s${n}`, chainIds: [`c${n}`] })));
-  for (const n of [1, 2, 3]) await terminate(stack, organizationId, `sessions/s${n}/terminate`, { body: { reason: `reason ${n}` }, prefer: 'wait=20' });
-  await eventually(() => auditOf(stack, organizationId), (events) => events.length === 6 && events.every(({ hash }) => hash !== null), 5_000);
+  await signIn(
+    stack,
+    ...[1, 2, 3].map((n) => ({ organizationId, userId: 'grace', sessionId: `s${n}`, chainIds: [`c${n}`] })),
+  );
+  for (const n of [1, 2, 3])
+    await terminate(stack, organizationId, `sessions/s${n}/terminate`, {
+      body: { reason: `reason ${n}` },
+      prefer: 'wait=20',
+    });
+  await eventually(
+    () => auditOf(stack, organizationId),
+    (events) => events.length === 6 && events.every(({ hash }) => hash !== null),
+    5_000,
+  );
 });
 
 it('every termination is requested once and completed once, by whom and with what came of it', async () => {
   const events = await auditOf(stack, organizationId);
   expect(events.map(({ action, subject, actor, reason }) => [action, subject.id, actor.kind, reason])).toEqual(
-    [1, 2, 3].flatMap((n) => [['termination.requested', `s${n}`, 'org-admin', `reason ${n}`], ['termination.completed', `s${n}`, 'system', null]]),
+    [1, 2, 3].flatMap((n) => [
+      ['termination.requested', `s${n}`, 'org-admin', `reason ${n}`],
+      ['termination.completed', `s${n}`, 'system', null],
+    ]),
   );
   expect(new Set(events.map(({ details }) => details.terminationId)).size).toBe(3);
-  expect(events[1]?.details).toMatchObject({ sessions: { total: 1 }, chains: { total: 1, confirmed: 1, alreadyDead: 0 } });
+  expect(events[1]?.details).toMatchObject({
+    sessions: { total: 1 },
+    chains: { total: 1, confirmed: 1, alreadyDead: 0 },
+  });
 });
 
 it('events are sealed within seconds into one chain, which is verified', async () => {
-  const sealed = (await auditOf(stack, organizationId)).toSorted((a, b) => (a.previousHash === '0'.repeat(64) ? -1 : b.previousHash === a.hash ? -1 : 1));
+  const sealed = (await auditOf(stack, organizationId)).toSorted((a, b) =>
+    a.previousHash === '0'.repeat(64) ? -1 : b.previousHash === a.hash ? -1 : 1,
+  );
   expect(new Set(sealed.map(({ hash }) => hash)).size).toBe(6);
   expect(sealed.filter(({ previousHash }) => previousHash === '0'.repeat(64))).toHaveLength(1);
   expect(new Set(sealed.map(({ previousHash }) => previousHash)).size).toBe(6);
@@ -55,7 +77,9 @@ it.each([
   `truncate audit_seals`,
   `truncate organizations cascade`,
 ])('the database refuses `%s`, to its superuser too', async (statement) => {
-  expect(await stack.database.query<{ is: boolean }>('select usesuper as is from pg_user where usename = current_user')).toEqual([{ is: true }]);
+  expect(
+    await stack.database.query<{ is: boolean }>('select usesuper as is from pg_user where usename = current_user'),
+  ).toEqual([{ is: true }]);
   const before = await auditOf(stack, organizationId);
   await expect(stack.database.query(statement)).rejects.toThrow('append-only');
   expect(await auditOf(stack, organizationId)).toEqual(before);
@@ -63,12 +87,36 @@ it.each([
 
 const third = `(select audit_event_id from audit_seals where organization_id = '$org' and sequence = 3)`;
 it.each([
-  { name: 'an edited reason', statement: `update audit_events set reason = 'another' where id = ${third}`, told: /sequence 3: audit event \S+ or its seal was changed/ },
-  { name: 'an edited actor', statement: `update audit_events set actor = jsonb_set(actor, '{id}', '"somebody-else"') where id = ${third}`, told: /sequence 3: .*changed/ },
-  { name: 'an edited counter', statement: `update audit_events set details = details || '{"x":1}' where id = ${third}`, told: /sequence 3: .*changed/ },
-  { name: 'an edited time', statement: `update audit_events set at = at - interval '1 millisecond' where id = ${third}`, told: /sequence 3: .*changed/ },
-  { name: 'a removed event', statement: `delete from audit_events where id = ${third}`, told: /sequence 3: audit event \S+ was removed/ },
-  { name: 'an event removed with its seal', statement: `delete from audit_events where id = ${third}; delete from audit_seals where organization_id = '$org' and sequence = 3`, told: /sequence 3: a seal is missing/ },
+  {
+    name: 'an edited reason',
+    statement: `update audit_events set reason = 'another' where id = ${third}`,
+    told: /sequence 3: audit event \S+ or its seal was changed/,
+  },
+  {
+    name: 'an edited actor',
+    statement: `update audit_events set actor = jsonb_set(actor, '{id}', '"somebody-else"') where id = ${third}`,
+    told: /sequence 3: .*changed/,
+  },
+  {
+    name: 'an edited counter',
+    statement: `update audit_events set details = details || '{"x":1}' where id = ${third}`,
+    told: /sequence 3: .*changed/,
+  },
+  {
+    name: 'an edited time',
+    statement: `update audit_events set at = at - interval '1 millisecond' where id = ${third}`,
+    told: /sequence 3: .*changed/,
+  },
+  {
+    name: 'a removed event',
+    statement: `delete from audit_events where id = ${third}`,
+    told: /sequence 3: audit event \S+ was removed/,
+  },
+  {
+    name: 'an event removed with its seal',
+    statement: `delete from audit_events where id = ${third}; delete from audit_seals where organization_id = '$org' and sequence = 3`,
+    told: /sequence 3: a seal is missing/,
+  },
   {
     name: 'an event removed with its seal and the gap closed',
     statement: `delete from audit_events where id = ${third}; delete from audit_seals where organization_id = '$org' and sequence = 3; update audit_seals set sequence = sequence - 1 where organization_id = '$org' and sequence > 3`,

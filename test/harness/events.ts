@@ -33,7 +33,10 @@ export const started = (sketch: EventSketch) => event('session.started', sketch)
 
 /** Reports events as the Auth Module does; returns their results in order. */
 export async function report(stack: Stack, events: readonly unknown[], extra: object = {}): Promise<EventResult[]> {
-  const answer = await call<{ results: EventResult[] }>(stack, 'POST', '/v1/session-events', { token: await tokens(stack.issuer).machine('sessions:ingest'), body: { events, ...extra } });
+  const answer = await call<{ results: EventResult[] }>(stack, 'POST', '/v1/session-events', {
+    token: await tokens(stack.issuer).machine('sessions:ingest'),
+    body: { events, ...extra },
+  });
   if (answer.status !== 200) throw new Error(`${answer.status}: ${answer.text}`);
   return answer.body.results;
 }

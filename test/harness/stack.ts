@@ -60,14 +60,31 @@ export function useStack({ environment = {}, worker = true }: StackOptions = {})
     };
     const config = loadConfig(variables);
     const logger = pino({ level: config.logLevel });
-    closers.push(() => database.drop(), issuer.close, () => authModule.stop());
+    closers.push(
+      () => database.drop(),
+      issuer.close,
+      () => authModule.stop(),
+    );
     const api = await startApi(config, logger);
     closers.push(api.stop);
     const connection = Connection.lazy({ address: config.temporal.address });
     closers.push(() => connection.close());
-    Object.assign(stack, { config, environment: variables, url: api.url, database, issuer, authModule, temporal: new Client({ connection }) });
+    Object.assign(stack, {
+      config,
+      environment: variables,
+      url: api.url,
+      database,
+      issuer,
+      authModule,
+      temporal: new Client({ connection }),
+    });
     if (!worker) return;
-    const running = await startWorker(config, logger, { workflowBundle: { codePath: inject('workflowBundlePath') }, workflowsPath: undefined, shutdownGraceTime: 500, shutdownForceTime: 15_000 });
+    const running = await startWorker(config, logger, {
+      workflowBundle: { codePath: inject('workflowBundlePath') },
+      workflowsPath: undefined,
+      shutdownGraceTime: 500,
+      shutdownForceTime: 15_000,
+    });
     closers.push(() => (running.shutdown(), running.done));
   });
   afterAll(async () => {

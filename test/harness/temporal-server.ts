@@ -33,8 +33,17 @@ export function useOwnTemporal(extraArgs: readonly string[] = []): OwnTemporal {
     },
     async start() {
       // connections of a killed server linger for a moment
-      await eventually(() => isFree(port), (free) => free);
-      server = await startTemporal({ cli: inject('temporalCli'), port, namespace: 'default', dbFile: join(directory, 'temporal.db'), extraArgs });
+      await eventually(
+        () => isFree(port),
+        (free) => free,
+      );
+      server = await startTemporal({
+        cli: inject('temporalCli'),
+        port,
+        namespace: 'default',
+        dbFile: join(directory, 'temporal.db'),
+        extraArgs,
+      });
     },
     async stop() {
       await server?.stop();

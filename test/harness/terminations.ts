@@ -23,7 +23,9 @@ export async function signIn(stack: Stack, ...signIns: SignIn[]): Promise<void> 
     const first = started({ ...session, startedAt, ...(chainIds[0] === undefined ? {} : { chainId: chainIds[0] }) });
     return [
       first,
-      ...chainIds.slice(1).map((chainId) => ({ ...first, eventId: `${first.eventId}-${chainId}`, type: 'chain.started', chainId })),
+      ...chainIds
+        .slice(1)
+        .map((chainId) => ({ ...first, eventId: `${first.eventId}-${chainId}`, type: 'chain.started', chainId })),
     ];
   });
   for (let n = 0; n < events.length; n += 1_000) {
@@ -55,7 +57,13 @@ export async function terminate(
 
 /** An admin whom no fence of a test touches: signed in an hour from now. */
 export const observer = (stack: Stack, organizationId: string): Promise<string> =>
-  stack.issuer.token({ sub: 'observer', roles: ['org_admin'], org_id: organizationId, sid: 'sid-of-observer', auth_time: Math.floor(Date.now() / 1_000) + 3_600 });
+  stack.issuer.token({
+    sub: 'observer',
+    roles: ['org_admin'],
+    org_id: organizationId,
+    sid: 'sid-of-observer',
+    auth_time: Math.floor(Date.now() / 1_000) + 3_600,
+  });
 
 /** The termination as its resource shows it now; its counters are checked on every look. */
 export async function look(stack: Stack, organizationId: string, id: string): Promise<TerminationView> {
@@ -72,39 +80,72 @@ export function expectPartition({ sessions, chains, status, completedAt, accessE
   expect(sessions.pending).toBeGreaterThanOrEqual(0);
   expect(sessions.pending).toBeLessThanOrEqual(sessions.total);
   expect(completedAt === null).toBe(status === 'running');
-  if (chains.pending + sessions.pending > 0) expect({ status, accessEndsBy }).toEqual({ status: 'running', accessEndsBy: null });
+  if (chains.pending + sessions.pending > 0)
+    expect({ status, accessEndsBy }).toEqual({ status: 'running', accessEndsBy: null });
 }
 
-export const untilCompleted = (stack: Stack, { organizationId, id }: { organizationId: string; id: string }, withinMs?: number) =>
-  eventually(() => look(stack, organizationId, id), ({ status }) => status === 'completed', withinMs);
+export const untilCompleted = (
+  stack: Stack,
+  { organizationId, id }: { organizationId: string; id: string },
+  withinMs?: number,
+) =>
+  eventually(
+    () => look(stack, organizationId, id),
+    ({ status }) => status === 'completed',
+    withinMs,
+  );
 
-export const untilVerified = (stack: Stack, { organizationId, id }: { organizationId: string; id: string }, withinMs?: number) =>
-  eventually(() => look(stack, organizationId, id), ({ verifiedAt }) => verifiedAt !== null, withinMs);
+export const untilVerified = (
+  stack: Stack,
+  { organizationId, id }: { organizationId: string; id: string },
+  withinMs?: number,
+) =>
+  eventually(
+    () => look(stack, organizationId, id),
+    ({ verifiedAt }) => verifiedAt !== null,
+    withinMs,
+  );
 
 /** What an operator does who will not wait for the patient phase. */
-export const hurry = (stack: Stack, id: string) => stack.temporal.workflow.getHandle(terminationWorkflowId(id)).signal(retryNow);
+export const hurry = (stack: Stack, id: string) =>
+  stack.temporal.workflow.getHandle(terminationWorkflowId(id)).signal(retryNow);
 
 /** Everything that Temporal keeps of the latest run, payloads decoded. */
 export async function historyOf(stack: Stack, id: string) {
   const history = await stack.temporal.workflow.getHandle(terminationWorkflowId(id)).fetchHistory();
   const text = historyToJSON(history);
   // payloads are base64 of JSON
-  const decoded = text.replaceAll(/"data":\s*"([A-Za-z0-9+/=]+)"/g, (_, data: string) => `"data": ${JSON.stringify(Buffer.from(data, 'base64').toString())}`);
+  const decoded = text.replaceAll(
+    /"data":\s*"([A-Za-z0-9+/=]+)"/g,
+    (_, data: string) => `"data": ${JSON.stringify(Buffer.from(data, 'base64').toString())}`,
+  );
   return { history, text: `${text}\n${decoded}` };
 }
 
 /** How long a workflow has decided to wait, each time, in seconds. */
 export const delaysIn = ({ events }: Awaited<ReturnType<typeof historyOf>>['history']): number[] =>
   (events ?? []).flatMap(({ timerStartedEventAttributes: timer }) =>
-    timer == null ? [] : [Number(timer.startToFireTimeout?.seconds ?? 0) + Number(timer.startToFireTimeout?.nanos ?? 0) / 1e9],
+    timer == null
+      ? []
+      : [Number(timer.startToFireTimeout?.seconds ?? 0) + (timer.startToFireTimeout?.nanos ?? 0) / 1e9],
   );
 
-export async function listSessions(stack: Stack, organizationId: string, userId: string, status: 'active' | 'ended' | 'all' = 'active'): Promise<SessionView[]> {
+export async function listSessions(
+  stack: Stack,
+  organizationId: string,
+  userId: string,
+  status: 'active' | 'ended' | 'all' = 'active',
+): Promise<SessionView[]> {
   const token = await observer(stack, organizationId);
   const items: SessionView[] = [];
-  for (let cursor: string | null = ''; cursor !== null; ) {
+  for (let cursor: string | null = ''; cursor !== null;) {
     const query: string = `status=${status}&limit=200${cursor === '' ? '' : `&cursor=${encodeURIComponent(cursor)}`}`;
-    const page: Answer<{ items: SessionView[]; nextCursor: string | null }> = await call(stack, 'GET', `/v1/organizations/${organizationId}/users/${userId}/sessions?${query}`, { token });
+    const page: Answer<{ items: SessionView[]; nextCursor: string | null }> = await call(
+      stack,
+      'GET',
+      `/v1/organizations/${organizationId}/users/${userId}/sessions?${query}`,
+      { token },
+    );
     expect(page.status, page.text).toBe(200);
     items.push(...page.body.items);
     cursor = page.body.nextCursor;
@@ -127,9 +168,14 @@ export interface AuditEvent {
 export async function auditOf(stack: Stack, organizationId: string): Promise<AuditEvent[]> {
   const token = await observer(stack, organizationId);
   const items: AuditEvent[] = [];
-  for (let cursor: string | null = ''; cursor !== null; ) {
+  for (let cursor: string | null = ''; cursor !== null;) {
     const query: string = `limit=200${cursor === '' ? '' : `&cursor=${encodeURIComponent(cursor)}`}`;
-    const page: Answer<{ items: AuditEvent[]; nextCursor: string | null }> = await call(stack, 'GET', `/v1/organizations/${organizationId}/audit-events?${query}`, { token });
+    const page: Answer<{ items: AuditEvent[]; nextCursor: string | null }> = await call(
+      stack,
+      'GET',
+      `/v1/organizations/${organizationId}/audit-events?${query}`,
+      { token },
+    );
     expect(page.status, page.text).toBe(200);
     items.push(...page.body.items);
     cursor = page.body.nextCursor;

@@ -1,8 +1,19 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { applySessionEvent, type SessionEvent, type SessionRecord, sessionEventTypes } from '../../src/rules/session-event.ts';
+import {
+  applySessionEvent,
+  type SessionEvent,
+  type SessionRecord,
+  sessionEventTypes,
+} from '../../src/rules/session-event.ts';
 
-const base = { organizationId: 'acme', userId: 'grace', sessionId: 's1', supportAccessGrantId: null, parentSession: null };
+const base = {
+  organizationId: 'acme',
+  userId: 'grace',
+  sessionId: 's1',
+  supportAccessGrantId: null,
+  parentSession: null,
+};
 const orNull = <T>(arbitrary: fc.Arbitrary<T>) => fc.option(arbitrary, { nil: null });
 // few instants and few words, so that events meet and contradict
 const instant = fc.integer({ min: 1, max: 6 });
@@ -28,21 +39,37 @@ const fold = (events: readonly SessionEvent[]): SessionRecord | null =>
     return applied.outcome === 'invalid' ? record : applied.record;
   }, null);
 const event = (fields: Partial<SessionEvent>): SessionEvent => ({
-  ...base, eventId: 'e', type: 'session.started', occurredAt: 10, startedAt: 10, chainId: null, expiresAt: null,
-  ipAddress: null, userAgent: null, client: null, authenticationMethods: null, ...fields,
+  ...base,
+  eventId: 'e',
+  type: 'session.started',
+  occurredAt: 10,
+  startedAt: 10,
+  chainId: null,
+  expiresAt: null,
+  ipAddress: null,
+  userAgent: null,
+  client: null,
+  authenticationMethods: null,
+  ...fields,
 });
-const order = (record: SessionRecord | null) => record && { ...record, toldAt: Object.fromEntries(Object.entries(record.toldAt).toSorted()) };
+const order = (record: SessionRecord | null) =>
+  record && {
+    ...record,
+    toldAt: Object.fromEntries(Object.entries(record.toldAt).toSorted(([a], [b]) => a.localeCompare(b))),
+  };
 
 describe('the same events make the same session', () => {
   it('in whatever order and however often they come', () => {
     fc.assert(
       fc.property(
-        fc.array(someEvent, { minLength: 1, maxLength: 6 }).chain((events) =>
-          fc.tuple(
-            fc.constant(events),
-            fc.shuffledSubarray([...events, ...events], { minLength: events.length * 2 }),
+        fc
+          .array(someEvent, { minLength: 1, maxLength: 6 })
+          .chain((events) =>
+            fc.tuple(
+              fc.constant(events),
+              fc.shuffledSubarray([...events, ...events], { minLength: events.length * 2 }),
+            ),
           ),
-        ),
         ([events, shuffled]) => {
           expect(order(fold(shuffled))).toEqual(order(fold(events)));
         },
@@ -81,8 +108,12 @@ describe('what a session is', () => {
   });
 
   it('a late event that tells of an earlier place does not undo a later one, whatever was told in between', () => {
-    const at = (occurredAt: number, ipAddress: string | null) => event({ occurredAt, ipAddress, type: 'session.refreshed' });
-    expect(fold([at(11, 'first'), at(13, null), at(12, 'second')])).toMatchObject({ ipAddress: 'second', lastSeenAt: 13 });
+    const at = (occurredAt: number, ipAddress: string | null) =>
+      event({ occurredAt, ipAddress, type: 'session.refreshed' });
+    expect(fold([at(11, 'first'), at(13, null), at(12, 'second')])).toMatchObject({
+      ipAddress: 'second',
+      lastSeenAt: 13,
+    });
   });
 });
 

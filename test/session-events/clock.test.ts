@@ -29,9 +29,17 @@ it('an Auth Module whose clock is 30 s ahead keeps nothing from before the cutof
   // from the same clock, as if it were two seconds later
   const results = await report(stack, [lateToTell, after], { sentAt: later(now(), ahead) });
   expect(results.map(({ outcome }) => outcome)).toEqual(['rejected', 'accepted']);
-  await eventually(() => Promise.resolve(isAlive(org, 'told-late')), (alive) => !alive);
+  await eventually(
+    () => Promise.resolve(isAlive(org, 'told-late')),
+    (alive) => !alive,
+  );
   await untilCompleted(stack, body);
-  expect(['reported', 'unreported', 'told-late', 'after'].map((id) => isAlive(org, id))).toEqual([false, false, false, true]);
+  expect(['reported', 'unreported', 'told-late', 'after'].map((id) => isAlive(org, id))).toEqual([
+    false,
+    false,
+    false,
+    true,
+  ]);
   expect((await listSessions(stack, org, 'grace')).map(({ id }) => id)).toEqual(['after']);
 });
 
@@ -57,7 +65,10 @@ it.each([
   signInAt(org, 'unreported', before, skewMs);
   const { body } = await terminate(stack, org, 'users/grace/sessions/terminate', { prefer: 'wait=20' });
   expect(await report(stack, [toldLate], { sentAt })).toMatchObject([{ outcome: 'rejected', reason: 'fenced' }]);
-  await eventually(() => Promise.resolve(isAlive(org, 'told-late')), (alive) => !alive);
+  await eventually(
+    () => Promise.resolve(isAlive(org, 'told-late')),
+    (alive) => !alive,
+  );
   await untilCompleted(stack, body);
   expect(stack.authModule.chains.alive(org)).toEqual([]);
   expect(await listSessions(stack, org, 'grace')).toEqual([]);
@@ -67,14 +78,24 @@ it('a start that a clock behind stamps before the cutoff is refused rather than 
   const org = 'behind-after';
   const { body } = await terminate(stack, org, 'users/grace/sessions/terminate', { prefer: 'wait=20' });
   const after = signInAt(org, 'after', later(body.cutoff, 2_000), -30_000);
-  expect(await report(stack, [after], { sentAt: later(now(), -30_000) })).toMatchObject([{ outcome: 'rejected', reason: 'fenced' }]);
+  expect(await report(stack, [after], { sentAt: later(now(), -30_000) })).toMatchObject([
+    { outcome: 'rejected', reason: 'fenced' },
+  ]);
 });
 
-it.each(['2199-01-01T00:00:00Z', '9999-12-31T23:59:59.999Z', '1970-01-01T00:00:00Z'])('a `sentAt` of %s harms nobody', async (sentAt) => {
-  const own = { organizationId: `absurd-${sentAt.slice(0, 4)}`, userId: 'grace', sessionId: 's1' };
-  const token = await tokens(stack.issuer).machine('sessions:ingest');
-  const answer = await call(stack, 'POST', '/v1/session-events', { token, body: { events: [event('session.refreshed', own)], sentAt } });
-  expect(answer.status).toBe(200);
-  const { status } = await terminate(stack, own.organizationId, 'users/grace/sessions/terminate', { prefer: 'wait=20' });
-  expect(status).toBe(200);
-});
+it.each(['2199-01-01T00:00:00Z', '9999-12-31T23:59:59.999Z', '1970-01-01T00:00:00Z'])(
+  'a `sentAt` of %s harms nobody',
+  async (sentAt) => {
+    const own = { organizationId: `absurd-${sentAt.slice(0, 4)}`, userId: 'grace', sessionId: 's1' };
+    const token = await tokens(stack.issuer).machine('sessions:ingest');
+    const answer = await call(stack, 'POST', '/v1/session-events', {
+      token,
+      body: { events: [event('session.refreshed', own)], sentAt },
+    });
+    expect(answer.status).toBe(200);
+    const { status } = await terminate(stack, own.organizationId, 'users/grace/sessions/terminate', {
+      prefer: 'wait=20',
+    });
+    expect(status).toBe(200);
+  },
+);

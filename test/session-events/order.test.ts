@@ -29,17 +29,29 @@ async function tell(events: readonly object[], sizes: readonly number[]): Promis
   for (let n = 0; left.length > 0; n++) await report(stack, left.splice(0, sizes[n % sizes.length] ?? 1));
   const list = await listSessions(stack, organizationId, 'grace', 'all');
   const rows = await stack.database.query('select * from sessions where organization_id = $1', [organizationId]);
-  const chains = await stack.database.query('select id, session_id, outcome from refresh_token_chains where organization_id = $1 order by id', [organizationId]);
+  const chains = await stack.database.query(
+    'select id, session_id, outcome from refresh_token_chains where organization_id = $1 order by id',
+    [organizationId],
+  );
   // when it was recorded is the only thing that may differ
-  return { list: list.map((each) => ({ ...each, organizationId: '' })), rows: rows.map((each) => ({ ...each, organization_id: '', recorded_at: '' })), chains };
+  return {
+    list: list.map((each) => ({ ...each, organizationId: '' })),
+    rows: rows.map((each) => ({ ...each, organization_id: '', recorded_at: '' })),
+    chains,
+  };
 }
 
 it('any order of a session’s events, with any repeats, in any batches, gives the same session', async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(sketch, { minLength: 1, maxLength: 6 }).chain((sketches) => {
-        const events = sketches.map(({ type, ...rest }) => event(type, { organizationId: '', userId: '', sessionId: '', ...JSON.parse(JSON.stringify(rest)) }));
-        return fc.record({ events: fc.constant(events), shuffled: fc.shuffledSubarray([...events, ...events], { minLength: events.length * 2 }) });
+        const events = sketches.map(({ type, ...rest }) =>
+          event(type, { organizationId: '', userId: '', sessionId: '', ...JSON.parse(JSON.stringify(rest)) }),
+        );
+        return fc.record({
+          events: fc.constant(events),
+          shuffled: fc.shuffledSubarray([...events, ...events], { minLength: events.length * 2 }),
+        });
       }),
       fc.array(fc.integer({ min: 1, max: 4 }), { minLength: 1, maxLength: 3 }),
       async ({ events, shuffled }, sizes) => {

@@ -23,27 +23,40 @@ async function openSupport(organizationId: string, staff: string, parent: string
   const supportAccessGrantId = await grant(organizationId);
   const own = { organizationId, userId: staff, sessionId: `support-${parent}`, chainId: `support-${parent}` };
   stack.authModule.chains.add({ ...own, supportAccessGrantId, sessionStartedAt: new Date().toISOString() });
-  const start = started({ ...own, supportAccessGrantId, parentSession: { organizationId: 'vendor', sessionId: parent } });
+  const start = started({
+    ...own,
+    supportAccessGrantId,
+    parentSession: { organizationId: 'vendor', sessionId: parent },
+  });
   return { own, start, results: await report(stack, [start]) };
 }
-const isDead = (organizationId: string, chainId: string) => eventually(() => Promise.resolve(stack.authModule.chains.isAlive(organizationId, chainId)), (alive) => !alive);
+const isDead = (organizationId: string, chainId: string) =>
+  eventually(
+    () => Promise.resolve(stack.authModule.chains.isAlive(organizationId, chainId)),
+    (alive) => !alive,
+  );
 
 it.each([
   { by: 'itself', path: 'sessions/home-1/terminate', staff: 'staff-1', home: 'home-1' },
   { by: 'all of the staff member’s', path: 'users/staff-2/sessions/terminate', staff: 'staff-2', home: 'home-2' },
   { by: 'everybody’s', path: 'sessions/terminate', staff: 'staff-3', home: 'home-3' },
-])('a support session ends in the customer’s organization when its parent ends in the vendor’s, by $by', async ({ path, staff, home }) => {
-  const customer = `customer-${home}`;
-  await signIn(stack, { organizationId: 'vendor', userId: staff, sessionId: home, chainIds: [home] });
-  const { own, results } = await openSupport(customer, staff, home);
-  expect(results).toMatchObject([{ outcome: 'accepted' }]);
-  expect(await listSessions(stack, customer, staff)).toMatchObject([{ id: own.sessionId, status: 'active' }]);
-  await terminate(stack, 'vendor', path);
-  expect(await listSessions(stack, customer, staff)).toEqual([]);
-  await isDead(customer, own.chainId);
-  expect(stack.authModule.chains.isSessionEnded(customer, own.sessionId)).toBe(true);
-  expect((await auditOf(stack, customer)).filter(({ action }) => action === 'termination.requested')).toMatchObject([{ actor: { kind: 'system' }, subject: { kind: 'session', id: own.sessionId } }]);
-});
+])(
+  'a support session ends in the customer’s organization when its parent ends in the vendor’s, by $by',
+  async ({ path, staff, home }) => {
+    const customer = `customer-${home}`;
+    await signIn(stack, { organizationId: 'vendor', userId: staff, sessionId: home, chainIds: [home] });
+    const { own, results } = await openSupport(customer, staff, home);
+    expect(results).toMatchObject([{ outcome: 'accepted' }]);
+    expect(await listSessions(stack, customer, staff)).toMatchObject([{ id: own.sessionId, status: 'active' }]);
+    await terminate(stack, 'vendor', path);
+    expect(await listSessions(stack, customer, staff)).toEqual([]);
+    await isDead(customer, own.chainId);
+    expect(stack.authModule.chains.isSessionEnded(customer, own.sessionId)).toBe(true);
+    expect((await auditOf(stack, customer)).filter(({ action }) => action === 'termination.requested')).toMatchObject([
+      { actor: { kind: 'system' }, subject: { kind: 'session', id: own.sessionId } },
+    ]);
+  },
+);
 
 it('a support session ends when its parent signs out', async () => {
   await signIn(stack, { organizationId: 'vendor', userId: 'staff-4', sessionId: 'home-4' });
@@ -65,7 +78,10 @@ it('a support session of a parent that is kept lives on, and another staff membe
   await signIn(stack, { organizationId: 'vendor', userId: 'staff-6', sessionId: 'home-6' });
   const { own } = await openSupport('customer-6', 'staff-6', 'home-6');
   const other = await openSupport('customer-7', 'staff-7', 'home-7');
-  const { body } = await terminate(stack, 'vendor', 'users/staff-6/sessions/terminate', { body: { exceptSessionIds: ['home-6'] }, prefer: 'wait=20' });
+  const { body } = await terminate(stack, 'vendor', 'users/staff-6/sessions/terminate', {
+    body: { exceptSessionIds: ['home-6'] },
+    prefer: 'wait=20',
+  });
   expect(body.status).toBe('completed');
   expect(stack.authModule.chains.isAlive('customer-6', own.chainId)).toBe(true);
   expect(stack.authModule.chains.isAlive('customer-7', other.own.chainId)).toBe(true);
@@ -82,10 +98,22 @@ it('a support start under an ended parent, an unknown grant, another’s grant o
   const foreign = await grant('customer-elsewhere');
   const named = await grant('customer-9', 'somebody-else');
   for (const supportAccessGrantId of [randomUUID(), foreign, named]) {
-    const own = { organizationId: 'customer-9', userId: 'staff-9', sessionId: `s-${supportAccessGrantId}`, chainId: `c-${supportAccessGrantId}` };
+    const own = {
+      organizationId: 'customer-9',
+      userId: 'staff-9',
+      sessionId: `s-${supportAccessGrantId}`,
+      chainId: `c-${supportAccessGrantId}`,
+    };
     stack.authModule.chains.add({ ...own, supportAccessGrantId });
-    const start = started({ ...own, supportAccessGrantId, parentSession: { organizationId: 'vendor', sessionId: 'home-9' } });
-    expect(await report(stack, [start, start])).toMatchObject([{ outcome: 'rejected', reason: 'support-access-ended' }, { outcome: 'rejected', reason: 'support-access-ended' }]);
+    const start = started({
+      ...own,
+      supportAccessGrantId,
+      parentSession: { organizationId: 'vendor', sessionId: 'home-9' },
+    });
+    expect(await report(stack, [start, start])).toMatchObject([
+      { outcome: 'rejected', reason: 'support-access-ended' },
+      { outcome: 'rejected', reason: 'support-access-ended' },
+    ]);
     await isDead('customer-9', own.chainId);
   }
   expect(await listSessions(stack, 'customer-9', 'staff-9')).toEqual([]);

@@ -4,7 +4,16 @@ import type { Fault } from '../auth-module/faults.ts';
 import type { Injection } from '../auth-module/injections.ts';
 import { call, eventually, tokens } from '../harness/client.ts';
 import { useStack } from '../harness/stack.ts';
-import { delaysIn, historyOf, hurry, listSessions, look, signIn, terminate, untilCompleted } from '../harness/terminations.ts';
+import {
+  delaysIn,
+  historyOf,
+  hurry,
+  listSessions,
+  look,
+  signIn,
+  terminate,
+  untilCompleted,
+} from '../harness/terminations.ts';
 
 const stack = useStack({ environment: { AUTH_MODULE_TIMEOUT_MS: '500' } });
 
@@ -15,7 +24,11 @@ interface Case {
   errorClass: ErrorClass;
 }
 
-const status = (code: number, errorClass: ErrorClass): Case => ({ name: `answers ${code}`, fault: { kind: 'status', status: code }, errorClass });
+const status = (code: number, errorClass: ErrorClass): Case => ({
+  name: `answers ${code}`,
+  fault: { kind: 'status', status: code },
+  errorClass,
+});
 const search: Injection = { endpoint: 'search' };
 const invalidate: Injection = { endpoint: 'invalidate' };
 
@@ -34,53 +47,132 @@ const cases: Case[] = [
   status(403, 'unauthorized'),
   status(404, 'rejected'),
   status(408, 'rejected'),
-  { name: 'redirects', fault: { kind: 'status', status: 307, location: 'http://127.0.0.1:1/' }, errorClass: 'bad-response' },
+  {
+    name: 'redirects',
+    fault: { kind: 'status', status: 307, location: 'http://127.0.0.1:1/' },
+    errorClass: 'bad-response',
+  },
   { name: 'answers malformed JSON', fault: { kind: 'malformed-json' }, errorClass: 'bad-response' },
   { name: 'answers what is not UTF-8', fault: { kind: 'invalid-utf8' }, errorClass: 'bad-response' },
-  { name: 'answers another contract', fault: { kind: 'body', body: { ok: true, note: 'secret-of-the-body' } }, errorClass: 'bad-response' },
-  { name: 'leaves every outcome out', fault: { kind: 'missing-outcomes' }, injection: invalidate, errorClass: 'bad-response' },
-  { name: 'leaves one chain’s outcome out', fault: { kind: 'missing-outcomes', ids: ['c1'] }, injection: invalidate, errorClass: 'bad-response' },
-  { name: 'leaves one sign-in’s outcome out', fault: { kind: 'missing-outcomes', ids: ['s1'] }, injection: invalidate, errorClass: 'bad-response' },
-  { name: 'tells outcomes nobody asked for', fault: { kind: 'extra-outcomes' }, injection: invalidate, errorClass: 'bad-response' },
-  { name: 'contradicts itself', fault: { kind: 'contradictory-outcomes', ids: ['c1'] }, injection: invalidate, errorClass: 'bad-response' },
-  { name: 'says that one chain failed', fault: { kind: 'poison', ids: ['c1'] }, injection: invalidate, errorClass: 'rejected' },
-  { name: 'says that one sign-in failed', fault: { kind: 'poison', ids: ['s2'] }, injection: invalidate, errorClass: 'rejected' },
+  {
+    name: 'answers another contract',
+    fault: { kind: 'body', body: { ok: true, note: 'secret-of-the-body' } },
+    errorClass: 'bad-response',
+  },
+  {
+    name: 'leaves every outcome out',
+    fault: { kind: 'missing-outcomes' },
+    injection: invalidate,
+    errorClass: 'bad-response',
+  },
+  {
+    name: 'leaves one chain’s outcome out',
+    fault: { kind: 'missing-outcomes', ids: ['c1'] },
+    injection: invalidate,
+    errorClass: 'bad-response',
+  },
+  {
+    name: 'leaves one sign-in’s outcome out',
+    fault: { kind: 'missing-outcomes', ids: ['s1'] },
+    injection: invalidate,
+    errorClass: 'bad-response',
+  },
+  {
+    name: 'tells outcomes nobody asked for',
+    fault: { kind: 'extra-outcomes' },
+    injection: invalidate,
+    errorClass: 'bad-response',
+  },
+  {
+    name: 'contradicts itself',
+    fault: { kind: 'contradictory-outcomes', ids: ['c1'] },
+    injection: invalidate,
+    errorClass: 'bad-response',
+  },
+  {
+    name: 'says that one chain failed',
+    fault: { kind: 'poison', ids: ['c1'] },
+    injection: invalidate,
+    errorClass: 'rejected',
+  },
+  {
+    name: 'says that one sign-in failed',
+    fault: { kind: 'poison', ids: ['s2'] },
+    injection: invalidate,
+    errorClass: 'rejected',
+  },
   { name: 'lies again and again', fault: { kind: 'lie' }, injection: invalidate, errorClass: 'rejected' },
   { name: 'revives what it killed', fault: { kind: 'resurrect' }, injection: invalidate, errorClass: 'rejected' },
-  { name: 'finds another organization’s chain', fault: { kind: 'foreign-chain', chain: { organizationId: 'elsewhere' } }, injection: search, errorClass: 'bad-response' },
-  { name: 'finds another user’s chain', fault: { kind: 'foreign-chain', chain: { userId: 'somebody-else' } }, injection: search, errorClass: 'bad-response' },
-  { name: 'finds a chain of a later session', fault: { kind: 'foreign-chain', chain: { sessionStartedAt: '2100-01-01T00:00:00.000Z' } }, injection: search, errorClass: 'bad-response' },
-  { name: 'pages in a circle', fault: { kind: 'repeat-cursor', cursor: 'again' }, injection: search, errorClass: 'bad-response' },
+  {
+    name: 'finds another organization’s chain',
+    fault: { kind: 'foreign-chain', chain: { organizationId: 'elsewhere' } },
+    injection: search,
+    errorClass: 'bad-response',
+  },
+  {
+    name: 'finds another user’s chain',
+    fault: { kind: 'foreign-chain', chain: { userId: 'somebody-else' } },
+    injection: search,
+    errorClass: 'bad-response',
+  },
+  {
+    name: 'finds a chain of a later session',
+    fault: { kind: 'foreign-chain', chain: { sessionStartedAt: '2100-01-01T00:00:00.000Z' } },
+    injection: search,
+    errorClass: 'bad-response',
+  },
+  {
+    name: 'pages in a circle',
+    fault: { kind: 'repeat-cursor', cursor: 'again' },
+    injection: search,
+    errorClass: 'bad-response',
+  },
   { name: 'cannot search', fault: { kind: 'status', status: 500 }, injection: search, errorClass: 'server-error' },
 ];
 
-it.concurrent.each(cases)('an Auth Module that $name is `$errorClass`, holds the termination up, and completes it once it is well', async ({ fault, injection, errorClass, name }) => {
-  const organizationId = `org ${name}`.replaceAll(/[^a-z0-9]/g, '-');
-  const user = { organizationId, userId: 'grace' };
-  await signIn(stack, { ...user, sessionId: 's1', chainIds: ['c1'] }, { ...user, sessionId: 's2', chainIds: ['c2'] });
-  const mend = stack.authModule.inject(fault, { ...injection, when: (each) => each.organizationId === organizationId });
+it.concurrent.each(cases)(
+  'an Auth Module that $name is `$errorClass`, holds the termination up, and completes it once it is well',
+  async ({ fault, injection, errorClass, name }) => {
+    const organizationId = `org ${name}`.replaceAll(/[^a-z0-9]/g, '-');
+    const user = { organizationId, userId: 'grace' };
+    await signIn(stack, { ...user, sessionId: 's1', chainIds: ['c1'] }, { ...user, sessionId: 's2', chainIds: ['c2'] });
+    const mend = stack.authModule.inject(fault, {
+      ...injection,
+      when: (each) => each.organizationId === organizationId,
+    });
 
-  const answer = await terminate(stack, organizationId, 'users/grace/sessions/terminate', { prefer: 'wait=1' });
-  expect(answer.status, answer.text).toBe(202);
-  expect(answer.body).toMatchObject({ status: 'running', completedAt: null, accessEndsBy: null });
-  expect(await listSessions(stack, organizationId, 'grace')).toEqual([]);
-  const { id } = answer.body;
-  const running = await eventually(() => look(stack, organizationId, id), ({ lastErrorClass }) => lastErrorClass !== null);
-  expect(running).toMatchObject({ status: 'running', lastErrorClass: errorClass });
-  expect(running.attempts).toBeGreaterThan(0);
+    const answer = await terminate(stack, organizationId, 'users/grace/sessions/terminate', { prefer: 'wait=1' });
+    expect(answer.status, answer.text).toBe(202);
+    expect(answer.body).toMatchObject({ status: 'running', completedAt: null, accessEndsBy: null });
+    expect(await listSessions(stack, organizationId, 'grace')).toEqual([]);
+    const { id } = answer.body;
+    const running = await eventually(
+      () => look(stack, organizationId, id),
+      ({ lastErrorClass }) => lastErrorClass !== null,
+    );
+    expect(running).toMatchObject({ status: 'running', lastErrorClass: errorClass });
+    expect(running.attempts).toBeGreaterThan(0);
 
-  mend();
-  await hurry(stack, id);
-  const completed = await untilCompleted(stack, { organizationId, id });
-  expect(completed).toMatchObject({ sessions: { total: 2, pending: 0 }, chains: { total: 2, pending: 0 } });
-  expect(stack.authModule.chains.alive(organizationId)).toEqual([]);
-  expect(['s1', 's2'].map((session) => stack.authModule.chains.isSessionEnded(organizationId, session))).toEqual([true, true]);
+    mend();
+    await hurry(stack, id);
+    const completed = await untilCompleted(stack, { organizationId, id });
+    expect(completed).toMatchObject({ sessions: { total: 2, pending: 0 }, chains: { total: 2, pending: 0 } });
+    expect(stack.authModule.chains.alive(organizationId)).toEqual([]);
+    expect(['s1', 's2'].map((session) => stack.authModule.chains.isSessionEnded(organizationId, session))).toEqual([
+      true,
+      true,
+    ]);
 
-  const { text } = await historyOf(stack, id);
-  const audit = await call(stack, 'GET', `/v1/organizations/${organizationId}/audit-events`, { token: await tokens(stack.issuer).orgAdmin(organizationId) });
-  expect(text).toContain(id);
-  expect([text, answer.text, JSON.stringify(completed), audit.text].join()).not.toMatch(/secret-of-the-body|not-asked|foreign/);
-});
+    const { text } = await historyOf(stack, id);
+    const audit = await call(stack, 'GET', `/v1/organizations/${organizationId}/audit-events`, {
+      token: await tokens(stack.issuer).orgAdmin(organizationId),
+    });
+    expect(text).toContain(id);
+    expect([text, answer.text, JSON.stringify(completed), audit.text].join()).not.toMatch(
+      /secret-of-the-body|not-asked|foreign/,
+    );
+  },
+);
 
 const delaysOf = async (id: string) => delaysIn((await historyOf(stack, id)).history);
 
@@ -97,9 +189,15 @@ it.concurrent.each([
     const organizationId = `retry-after-${code}-${name.replaceAll(/[^a-z]/g, '-')}`;
     await signIn(stack, { organizationId, userId: 'grace', sessionId: 's1', chainIds: ['c1'] });
     const asked = typeof retryAfter === 'string' ? retryAfter : retryAfter();
-    const mend = stack.authModule.inject({ kind: 'status', status: code, retryAfter: asked }, { when: (each) => each.organizationId === organizationId });
+    const mend = stack.authModule.inject(
+      { kind: 'status', status: code, retryAfter: asked },
+      { when: (each) => each.organizationId === organizationId },
+    );
     const { body } = await terminate(stack, organizationId, 'sessions/s1/terminate', { prefer: 'wait=1' });
-    const [seconds] = await eventually(() => delaysOf(body.id), (delays) => delays.length > 0);
+    const [seconds] = await eventually(
+      () => delaysOf(body.id),
+      (delays) => delays.length > 0,
+    );
     expect(seconds).toBeGreaterThan(least === 0 ? 0.3 : least - 0.001);
     expect(seconds).toBeLessThanOrEqual(most);
     mend();
@@ -132,7 +230,10 @@ it('an Auth Module that nobody can reach is `unreachable`', async () => {
   await stack.authModule.stop();
   const { status: code, body } = await terminate(stack, 'gone', 'sessions/s1/terminate', { prefer: 'wait=1' });
   expect(code).toBe(202);
-  await eventually(() => look(stack, 'gone', body.id), ({ lastErrorClass }) => lastErrorClass === 'unreachable');
+  await eventually(
+    () => look(stack, 'gone', body.id),
+    ({ lastErrorClass }) => lastErrorClass === 'unreachable',
+  );
   await stack.authModule.restart();
   await hurry(stack, body.id);
   await untilCompleted(stack, body);
@@ -142,9 +243,16 @@ it('an Auth Module that lies every time is asked less and less often, for nothin
   await signIn(stack, { organizationId: 'inveterate', userId: 'grace', sessionId: 's1', chainIds: ['c1'] });
   const mend = stack.authModule.inject({ kind: 'lie' }, { endpoint: 'invalidate' });
   const { body } = await terminate(stack, 'inveterate', 'sessions/s1/terminate', { prefer: 'wait=1' });
-  const [first = 0, , third = 0] = await eventually(() => delaysOf(body.id), (delays) => delays.length > 2);
+  const [first = 0, , third = 0] = await eventually(
+    () => delaysOf(body.id),
+    (delays) => delays.length > 2,
+  );
   expect(third).toBeGreaterThan(first * 2);
-  expect(await look(stack, 'inveterate', body.id)).toMatchObject({ status: 'running', lastErrorClass: 'rejected', chains: { total: 1, pending: 1 } });
+  expect(await look(stack, 'inveterate', body.id)).toMatchObject({
+    status: 'running',
+    lastErrorClass: 'rejected',
+    chains: { total: 1, pending: 1 },
+  });
   mend();
   await hurry(stack, body.id);
   await untilCompleted(stack, body);

@@ -33,7 +33,11 @@ class World {
   constructor(organizationId: string) {
     this.organizationId = organizationId;
   }
-  own = (session: ModelSession) => ({ organizationId: this.organizationId, userId: session.user, sessionId: session.id });
+  own = (session: ModelSession) => ({
+    organizationId: this.organizationId,
+    userId: session.user,
+    sessionId: session.id,
+  });
   pick = (n: number): ModelSession | undefined => this.sessions[n % Math.max(1, this.sessions.length)];
   async tell(events: object[]): Promise<void> {
     this.events.push(...events);
@@ -48,17 +52,28 @@ class World {
 
 type Step = (world: World) => Promise<void>;
 const index = fc.nat(30);
-const step = (name: string, arbitrary: fc.Arbitrary<Step>) => arbitrary.map((run) => ({ name, run, toString: () => name }));
+const step = (name: string, arbitrary: fc.Arbitrary<Step>) =>
+  arbitrary.map((run) => ({ name, run, toString: () => name }));
 
-const signIn = fc.record({ user: fc.constantFrom(...users), tell: fc.constantFrom('now', 'now', 'late', 'never') }).map(({ user, tell }): Step => async (world) => {
-  const id = `s${world.sessions.length}`;
-  const session: ModelSession = { id, user, startedAt: new Date().toISOString(), chains: [id], told: tell === 'now', signedOut: false, ended: false };
-  world.sessions.push(session);
-  stack.authModule.chains.add({ ...world.own(session), chainId: id, sessionStartedAt: session.startedAt });
-  const start = started({ ...world.own(session), chainId: id, startedAt: session.startedAt });
-  if (tell === 'now') await world.tell([start]);
-  if (tell === 'late') world.untold.push({ session, event: start });
-});
+const signIn = fc
+  .record({ user: fc.constantFrom(...users), tell: fc.constantFrom('now', 'now', 'late', 'never') })
+  .map(({ user, tell }): Step => async (world) => {
+    const id = `s${world.sessions.length}`;
+    const session: ModelSession = {
+      id,
+      user,
+      startedAt: new Date().toISOString(),
+      chains: [id],
+      told: tell === 'now',
+      signedOut: false,
+      ended: false,
+    };
+    world.sessions.push(session);
+    stack.authModule.chains.add({ ...world.own(session), chainId: id, sessionStartedAt: session.startedAt });
+    const start = started({ ...world.own(session), chainId: id, startedAt: session.startedAt });
+    if (tell === 'now') await world.tell([start]);
+    if (tell === 'late') world.untold.push({ session, event: start });
+  });
 const tellLate = fc.boolean().map((reversed): Step => async (world) => {
   const late = reversed ? world.untold.toReversed() : world.untold;
   world.untold = [];
@@ -72,7 +87,13 @@ const repeat = index.map((n): Step => async (world) => {
 const refresh = index.map((n): Step => async (world) => {
   const session = world.pick(n);
   if (session === undefined || !session.told) return;
-  await world.tell([event('session.refreshed', { ...world.own(session), startedAt: session.startedAt, occurredAt: new Date().toISOString() })]);
+  await world.tell([
+    event('session.refreshed', {
+      ...world.own(session),
+      startedAt: session.startedAt,
+      occurredAt: new Date().toISOString(),
+    }),
+  ]);
 });
 const newChain = fc.tuple(index, fc.boolean()).map(([n, isTold]): Step => async (world) => {
   const session = world.pick(n);
@@ -82,35 +103,60 @@ const newChain = fc.tuple(index, fc.boolean()).map(([n, isTold]): Step => async 
   session.chains.push(chainId);
   if (!isTold) return;
   session.told = true;
-  await world.tell([event('chain.started', { ...world.own(session), chainId, startedAt: session.startedAt, occurredAt: new Date().toISOString() })]);
+  await world.tell([
+    event('chain.started', {
+      ...world.own(session),
+      chainId,
+      startedAt: session.startedAt,
+      occurredAt: new Date().toISOString(),
+    }),
+  ]);
 });
 const signOut = index.map((n): Step => async (world) => {
   const session = world.pick(n);
   if (session === undefined || !session.told) return;
   session.signedOut = true;
-  await world.tell([event('session.ended', { ...world.own(session), startedAt: session.startedAt, occurredAt: new Date().toISOString() })]);
+  await world.tell([
+    event('session.ended', {
+      ...world.own(session),
+      startedAt: session.startedAt,
+      occurredAt: new Date().toISOString(),
+    }),
+  ]);
 });
 const prefer = fc.constantFrom('respond-async', 'respond-async', 'wait=1');
 const endOne = fc.tuple(index, prefer).map(([n, wish]): Step => async (world) => {
   const session = world.pick(n);
   if (session === undefined) return;
-  const answer = await terminate(stack, world.organizationId, `sessions/${session.id}/terminate`, { token: await observer(stack, world.organizationId), prefer: wish });
+  const answer = await terminate(stack, world.organizationId, `sessions/${session.id}/terminate`, {
+    token: await observer(stack, world.organizationId),
+    prefer: wish,
+  });
   // what nobody told of is not there, unless a sweep has found it
   if (answer.status === 404) return expect(session.told).toBe(false);
   const { id, scope } = world.decided(answer);
   world.terminations.add(id);
   if (scope.kind === 'session') session.ended = true;
 });
-const endMany = fc.tuple(fc.option(fc.constantFrom(...users), { nil: null }), fc.array(index, { maxLength: 2 }), prefer).map(([user, keep, wish]): Step => async (world) => {
-  const kept = [...new Set(keep.flatMap((n) => world.pick(n)?.id ?? []))];
-  const path = user === null ? 'sessions/terminate' : `users/${user}/sessions/terminate`;
-  const answer = await terminate(stack, world.organizationId, path, { token: await observer(stack, world.organizationId), body: { exceptSessionIds: kept }, prefer: wish });
-  const { id } = world.decided(answer);
-  world.terminations.add(id);
-  world.fences.set(id, { user, kept });
-});
+const endMany = fc
+  .tuple(fc.option(fc.constantFrom(...users), { nil: null }), fc.array(index, { maxLength: 2 }), prefer)
+  .map(([user, keep, wish]): Step => async (world) => {
+    const kept = [...new Set(keep.flatMap((n) => world.pick(n)?.id ?? []))];
+    const path = user === null ? 'sessions/terminate' : `users/${user}/sessions/terminate`;
+    const answer = await terminate(stack, world.organizationId, path, {
+      token: await observer(stack, world.organizationId),
+      body: { exceptSessionIds: kept },
+      prefer: wish,
+    });
+    const { id } = world.decided(answer);
+    world.terminations.add(id);
+    world.fences.set(id, { user, kept });
+  });
 const down: Step = (world) => {
-  world.mend ??= stack.authModule.inject({ kind: 'status', status: 503 }, { when: (each) => each.organizationId === world.organizationId });
+  world.mend ??= stack.authModule.inject(
+    { kind: 'status', status: 503 },
+    { when: (each) => each.organizationId === world.organizationId },
+  );
   return Promise.resolve();
 };
 const up: Step = (world) => {
@@ -141,7 +187,12 @@ async function settle(world: World): Promise<TerminationView[]> {
   const token = await observer(stack, world.organizationId);
   const hurried = new Set<string>();
   const list = async () => {
-    const { body } = await call<{ items: TerminationView[] }>(stack, 'GET', `/v1/organizations/${world.organizationId}/terminations?limit=200`, { token });
+    const { body } = await call<{ items: TerminationView[] }>(
+      stack,
+      'GET',
+      `/v1/organizations/${world.organizationId}/terminations?limit=200`,
+      { token },
+    );
     for (const { id, status, lastErrorClass } of body.items) {
       if (status === 'completed' || lastErrorClass === null || hurried.has(id)) continue;
       hurried.add(id);
@@ -162,13 +213,25 @@ async function check(world: World): Promise<void> {
   const active = new Set<string>();
   for (const user of users) for (const { id } of await listSessions(stack, world.organizationId, user)) active.add(id);
   for (const session of world.sessions) {
-    const isEnded = session.ended || ofFence.some(({ user, kept, cutoff }) => (user === null || user === session.user) && !kept.includes(session.id) && session.startedAt <= cutoff);
+    const isEnded =
+      session.ended ||
+      ofFence.some(
+        ({ user, kept, cutoff }) =>
+          (user === null || user === session.user) && !kept.includes(session.id) && session.startedAt <= cutoff,
+      );
     const living = session.chains.filter((id) => stack.authModule.chains.isAlive(world.organizationId, id));
     expect({ session, living }).toEqual({ session, living: isEnded ? [] : session.chains });
-    expect({ session, isActive: active.has(session.id) }).toEqual({ session, isActive: !isEnded && session.told && !session.signedOut });
+    expect({ session, isActive: active.has(session.id) }).toEqual({
+      session,
+      isActive: !isEnded && session.told && !session.signedOut,
+    });
   }
   const audit = await auditOf(stack, world.organizationId);
-  const about = (action: string) => audit.filter((fact) => fact.action === action).map(({ details }) => String(details.terminationId)).toSorted();
+  const about = (action: string) =>
+    audit
+      .filter((fact) => fact.action === action)
+      .map(({ details }) => String(details.terminationId))
+      .toSorted();
   const ids = terminations.map(({ id }) => id).toSorted();
   expect(about('termination.requested')).toEqual(ids);
   expect(about('termination.completed')).toEqual(ids);

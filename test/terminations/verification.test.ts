@@ -14,12 +14,17 @@ it('a termination is verified once the Auth Module was asked again after the las
   const verified = await untilVerified(stack, body);
   const secondsAfter = (Date.parse(verified.verifiedAt ?? '') - Date.parse(verified.completedAt ?? '')) / 1_000;
   expect(secondsAfter).toBeGreaterThanOrEqual(2);
-  expect(stack.authModule.calls.filter((call) => call.organizationId === 'quiet' && call.endpoint === 'search')).toHaveLength(3);
+  expect(
+    stack.authModule.calls.filter((call) => call.organizationId === 'quiet' && call.endpoint === 'search'),
+  ).toHaveLength(3);
   expect(await actionsOf('quiet')).toEqual(['termination.requested', 'termination.completed']);
 });
 
 const resurfacing = [
-  { name: 'a chain that was confirmed dead and lives again', revive: (org: string) => stack.authModule.chains.resurrect(org, 'c1') },
+  {
+    name: 'a chain that was confirmed dead and lives again',
+    revive: (org: string) => stack.authModule.chains.resurrect(org, 'c1'),
+  },
   {
     name: 'a new chain in the ended session',
     revive: (organizationId: string) => {
@@ -29,26 +34,41 @@ const resurfacing = [
   },
   {
     name: 'a chain in a session from before that nobody ever told of',
-    revive: (organizationId: string) => stack.authModule.chains.add({ organizationId, userId: 'grace', sessionId: 'untold', chainId: 'c3' }),
+    revive: (organizationId: string) =>
+      stack.authModule.chains.add({ organizationId, userId: 'grace', sessionId: 'untold', chainId: 'c3' }),
   },
 ];
-it.each(resurfacing)('after completion, $name is found, killed, counted and audited; meanwhile nothing says completed', async ({ name, revive }) => {
-  const organizationId = `resurfaced-${name.replaceAll(/[^a-z]/g, '-')}`;
-  await signIn(stack, { organizationId, userId: 'grace', sessionId: 's1', chainIds: ['c1'] });
-  const { body } = await terminate(stack, organizationId, 'users/grace/sessions/terminate', { prefer: 'wait=10' });
-  expect(body.status).toBe('completed');
-  // it cannot be killed for now, so that what is shown meanwhile can be seen
-  const mend = stack.authModule.inject({ kind: 'status', status: 500 }, { endpoint: 'invalidate', when: (call) => call.organizationId === organizationId });
-  revive(organizationId);
-  const again = await eventually(() => look(stack, organizationId, body.id), ({ status }) => status === 'running');
-  expect(again).toMatchObject({ completedAt: null, verifiedAt: null, accessEndsBy: null, chains: { pending: 1 } });
-  mend();
-  const completed = await untilCompleted(stack, body);
-  expect(Date.parse(completed.completedAt ?? '')).toBeGreaterThan(Date.parse(body.completedAt ?? ''));
-  expect(stack.authModule.chains.alive(organizationId)).toEqual([]);
-  await untilVerified(stack, body);
-  expect(await actionsOf(organizationId)).toEqual(['termination.requested', 'termination.completed', 'termination.chain-resurfaced', 'termination.completed']);
-});
+it.each(resurfacing)(
+  'after completion, $name is found, killed, counted and audited; meanwhile nothing says completed',
+  async ({ name, revive }) => {
+    const organizationId = `resurfaced-${name.replaceAll(/[^a-z]/g, '-')}`;
+    await signIn(stack, { organizationId, userId: 'grace', sessionId: 's1', chainIds: ['c1'] });
+    const { body } = await terminate(stack, organizationId, 'users/grace/sessions/terminate', { prefer: 'wait=10' });
+    expect(body.status).toBe('completed');
+    // it cannot be killed for now, so that what is shown meanwhile can be seen
+    const mend = stack.authModule.inject(
+      { kind: 'status', status: 500 },
+      { endpoint: 'invalidate', when: (call) => call.organizationId === organizationId },
+    );
+    revive(organizationId);
+    const again = await eventually(
+      () => look(stack, organizationId, body.id),
+      ({ status }) => status === 'running',
+    );
+    expect(again).toMatchObject({ completedAt: null, verifiedAt: null, accessEndsBy: null, chains: { pending: 1 } });
+    mend();
+    const completed = await untilCompleted(stack, body);
+    expect(Date.parse(completed.completedAt ?? '')).toBeGreaterThan(Date.parse(body.completedAt ?? ''));
+    expect(stack.authModule.chains.alive(organizationId)).toEqual([]);
+    await untilVerified(stack, body);
+    expect(await actionsOf(organizationId)).toEqual([
+      'termination.requested',
+      'termination.completed',
+      'termination.chain-resurfaced',
+      'termination.completed',
+    ]);
+  },
+);
 
 it('a chain of an earlier termination that a later one finds alive sets the earlier one running again', async () => {
   const organizationId = 'earlier';
@@ -61,14 +81,22 @@ it('a chain of an earlier termination that a later one finds alive sets the earl
   const again = await untilVerified(stack, first.body);
   expect(Date.parse(again.verifiedAt ?? '')).toBeGreaterThan(Date.parse(second.body.requestedAt));
   expect(stack.authModule.chains.alive(organizationId)).toEqual([]);
-  expect((await actionsOf(organizationId)).filter((action) => action === 'termination.chain-resurfaced')).toHaveLength(1);
+  expect((await actionsOf(organizationId)).filter((action) => action === 'termination.chain-resurfaced')).toHaveLength(
+    1,
+  );
 });
 
 it('while the Auth Module does not answer the verification, nothing is called verified', async () => {
   await signIn(stack, { organizationId: 'mute', userId: 'grace', sessionId: 's1', chainIds: ['c1'] });
   const { body } = await terminate(stack, 'mute', 'sessions/s1/terminate', { prefer: 'wait=10' });
-  const mend = stack.authModule.inject({ kind: 'status', status: 500 }, { when: (call) => call.organizationId === 'mute' });
-  await eventually(() => look(stack, 'mute', body.id), ({ lastErrorClass }) => lastErrorClass === 'server-error');
+  const mend = stack.authModule.inject(
+    { kind: 'status', status: 500 },
+    { when: (call) => call.organizationId === 'mute' },
+  );
+  await eventually(
+    () => look(stack, 'mute', body.id),
+    ({ lastErrorClass }) => lastErrorClass === 'server-error',
+  );
   expect(await look(stack, 'mute', body.id)).toMatchObject({ status: 'completed', verifiedAt: null });
   mend();
   await untilVerified(stack, body);
@@ -82,7 +110,9 @@ it('the stream of a termination tells each change and ends once it is verified',
   });
   expect(stream.headers.get('content-type')).toContain('text/event-stream');
   const text = await stream.text();
-  const states = [...text.matchAll(/^event: termination\nid: .+\ndata: (.+)$/gm)].map(([, data]) => JSON.parse(data ?? '') as { status: string; verifiedAt: string | null });
+  const states = [...text.matchAll(/^event: termination\nid: .+\ndata: (.+)$/gm)].map(
+    ([, data]) => JSON.parse(data ?? '') as { status: string; verifiedAt: string | null },
+  );
   expect(states.filter(({ verifiedAt }) => verifiedAt !== null)).toHaveLength(1);
   expect(states.at(-1)?.verifiedAt).not.toBeNull();
   expect(states.some(({ status, verifiedAt }) => status === 'completed' && verifiedAt === null)).toBe(true);

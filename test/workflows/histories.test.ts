@@ -21,9 +21,15 @@ const begin = async (organizationId: string, prefer = 'wait=10') => {
 const shapes = {
   'termination-quick': () => begin('quick'),
   'termination-patient': async () => {
-    const mend = stack.authModule.inject({ kind: 'status', status: 403 }, { when: ({ organizationId }) => organizationId === 'patient' });
+    const mend = stack.authModule.inject(
+      { kind: 'status', status: 403 },
+      { when: ({ organizationId }) => organizationId === 'patient' },
+    );
     const termination = await begin('patient', 'wait=1');
-    await eventually(() => historyOf(stack, termination.id), ({ history }) => history.events?.some((event) => event.timerStartedEventAttributes != null) === true);
+    await eventually(
+      () => historyOf(stack, termination.id),
+      ({ history }) => history.events?.some((event) => event.timerStartedEventAttributes != null) === true,
+    );
     mend();
     await hurry(stack, termination.id);
     return termination;
@@ -38,7 +44,11 @@ const shapes = {
 const fileOf = (shape: string) => fileURLToPath(new URL(`../histories/${shape}.json`, import.meta.url));
 const withoutIdentity = (key: string, value: unknown) => (key === 'identity' ? 'recorder' : value);
 const replay = (text: string) =>
-  Worker.runReplayHistory({ workflowBundle: { codePath: inject('workflowBundlePath') }, replayName: 'histories' }, historyFromJSON(JSON.parse(text)), terminationWorkflowId('recorded'));
+  Worker.runReplayHistory(
+    { workflowBundle: { codePath: inject('workflowBundlePath') }, replayName: 'histories' },
+    historyFromJSON(JSON.parse(text)),
+    terminationWorkflowId('recorded'),
+  );
 
 describe.each(Object.entries(shapes))('%s', (shape, run) => {
   it('is replayed as it runs now', async () => {
@@ -48,7 +58,8 @@ describe.each(Object.entries(shapes))('%s', (shape, run) => {
     await handle.result();
     const text = historyToJSON((await historyOf(stack, termination.id)).history);
     await expect(replay(text)).resolves.toBeUndefined();
-    if (process.env['RECORD_HISTORIES'] && !existsSync(fileOf(shape))) writeFileSync(fileOf(shape), `${JSON.stringify(JSON.parse(text, withoutIdentity), null, 1)}\n`);
+    if (process.env['RECORD_HISTORIES'] && !existsSync(fileOf(shape)))
+      writeFileSync(fileOf(shape), `${JSON.stringify(JSON.parse(text, withoutIdentity), null, 1)}\n`);
   });
 
   it('that was recorded with an earlier version goes on with this one', async () => {
@@ -58,7 +69,9 @@ describe.each(Object.entries(shapes))('%s', (shape, run) => {
 
 it('a history that this version would not have made is told apart', async () => {
   const text = readFileSync(fileOf('termination-patient'), 'utf8');
-  await expect(replay(text.replaceAll('"endSessions"', '"endSessionsOtherwise"'))).rejects.toThrow(DeterminismViolationError);
+  await expect(replay(text.replaceAll('"endSessions"', '"endSessionsOtherwise"'))).rejects.toThrow(
+    DeterminismViolationError,
+  );
   const other = JSON.parse(text) as { events: { timerStartedEventAttributes?: object }[] };
   other.events = other.events.filter((event) => event.timerStartedEventAttributes === undefined);
   await expect(replay(JSON.stringify(other))).rejects.toThrow();
