@@ -30,15 +30,26 @@ const problemSchema = z
   .catchall(z.unknown())
   .openapi('Problem');
 
+const replayedHeader = {
+  'Idempotent-Replayed': header('`true` where this is the answer to an earlier request with the same key.'),
+};
+/** Refusals that are kept for a key, and may so be replays. */
+const keptStatuses: readonly number[] = [400, 404, 409, 422];
+
 /** Problem documents by status, with an example of each code that may come with it. */
-function problems(codes: readonly ErrorCode[]): Responses {
+function problems(codes: readonly ErrorCode[], idempotent: boolean): Responses {
   const byStatus = Map.groupBy(codes, (code) => statusOf[code]);
-  return Object.fromEntries([...byStatus].map(([status, ofStatus]) => [status, problemOf(status, ofStatus)]));
+  return Object.fromEntries(
+    [...byStatus].map(([status, ofStatus]) => {
+      const problem = problemOf(status, ofStatus);
+      return [status, withHeaders(problem, idempotent && keptStatuses.includes(status))];
+    }),
+  );
 }
 
 const problemOf = (status: number, codes: readonly ErrorCode[]) => ({
   description: codes.map((code) => `\`${code}\``).join(' or '),
-  headers: { ...requestIdHeader, ...headersOf[status] },
+  headers: headersOf[status] ?? {},
   content: {
     'application/problem+json': {
       schema: problemSchema,
@@ -97,7 +108,7 @@ export function documentedRoute(route: RouteConfig, { operation, refusals = [], 
     Object.entries(responses).map(([status, answer]) => [status, withHeaders(answer, idempotent)]),
   );
   const headers = [...[request?.headers ?? []].flat(), ...(idempotent ? [idempotencyHeader] : [])];
-  const refused = problems([...new Set([...sharedRefusals(route, idempotent), ...refusals])]);
+  const refused = problems([...new Set([...sharedRefusals(route, idempotent), ...refusals])], idempotent);
   return {
     ...rest,
     'x-operation': operation,
@@ -112,9 +123,7 @@ const mergeHeaders = (headers: readonly z.ZodType[]): z.ZodObject =>
 
 function withHeaders(answer: Responses[string], idempotent: boolean): Responses[string] {
   if (answer === undefined || '$ref' in answer) return answer;
-  const replayed: Record<string, Header> = idempotent
-    ? { 'Idempotent-Replayed': header('`true` where this is the answer to an earlier request with the same key.') }
-    : {};
+  const replayed: Record<string, Header> = idempotent ? replayedHeader : {};
   const own = answer.headers instanceof z.ZodType ? {} : answer.headers;
   return { ...answer, headers: { ...requestIdHeader, ...replayed, ...own } };
 }

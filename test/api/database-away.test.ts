@@ -9,6 +9,8 @@ import { type Stack, useStack } from '../harness/stack.ts';
 import { startDatabaseProxy, type DatabaseProxy } from './database-proxy.ts';
 
 const stack = useStack({ worker: false });
+/** With room for a machine that does much else. */
+const ABOUT_A_SECOND_MS = 2_000;
 let proxy: DatabaseProxy;
 let api: RunningApi;
 /** The same service behind the proxy. */
@@ -105,7 +107,7 @@ describe.each(['refusing', 'hanging'] as const)('a database that is %s', (state)
           code: 'database-unavailable',
         });
         expect(answer.headers.get('retry-after'), what).toBe('1');
-        expect(ms, what).toBeLessThan(1_500);
+        expect(ms, what).toBeLessThan(ABOUT_A_SECOND_MS);
       }
     }
     expect(await rowsNow()).toEqual(before);
@@ -136,7 +138,7 @@ describe.each(['refusing', 'hanging'] as const)('a database that is %s', (state)
       ({ answer }) => answer.status === 200,
       3_000,
     ).then((last) => last);
-    expect(ms).toBeLessThan(1_500);
+    expect(ms).toBeLessThan(ABOUT_A_SECOND_MS);
     expect(await rowsNow()).toEqual(before);
   });
 });
@@ -174,7 +176,7 @@ describe('a statement without an answer', () => {
     proxy.silenceOpen();
     const { answer, ms } = await ask(asks[1] as Ask);
     expect({ status: answer.status, code: answer.body['code'] }).toEqual({ status: 503, code: 'database-unavailable' });
-    expect(ms).toBeLessThan(1_500);
+    expect(ms).toBeLessThan(ABOUT_A_SECOND_MS);
     await eventually(
       () => ask(asks[1] as Ask),
       ({ answer: { status } }) => status === 200,
