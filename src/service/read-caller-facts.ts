@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import { type Database, row } from '../database.ts';
 import type { CallerFacts, TokenClaims } from '../rules/access.ts';
+import { knownAheadMs } from './auth-module-clock.ts';
 import { grantIsLive } from './live-grant.ts';
 
 interface FactsRow {
@@ -13,6 +14,7 @@ interface FactsRow {
  * What is true of a caller at this instant, in one statement: whether the own session has been ended here, under which
  * grant it was opened, and whether a grant of `organizationId` is live for this person. A session without a row is
  * judged by when the token says it began, against the fences of its user and organization; one that a fence keeps is kept.
+ * What the token says is by the Auth Module's clock, which may be ahead.
  * A support session is also looked for, and fenced, in the organization that is asked for: its token may name another as
  * its own, and must not outlive the customer's end of it.
  */
@@ -35,7 +37,8 @@ export const createReadCallerFacts =
         )
         select
           case when exists (select from own) then exists (select from own where over_at is not null or user_id <> ${claims.subject})
-            else exists (select from terminations t where t.organization_id = any (${fencedIn}::text[]) and t.cutoff >= ${began}::timestamptz
+            else exists (select from terminations t where t.organization_id = any (${fencedIn}::text[])
+              and t.cutoff >= ${began}::timestamptz - ${knownAheadMs} * interval '1 millisecond'
               and ((t.scope_kind = 'user' and t.scope_id = ${claims.subject}) or (t.scope_kind = 'organization' and t.scope_id = t.organization_id))
               and ${claims.sessionId} <> all (t.kept_session_ids))
           end as own_session_ended,

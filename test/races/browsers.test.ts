@@ -9,8 +9,18 @@ const ROUNDS = Number(process.env['RACE_BROWSERS'] ?? 40);
 const stack = useReferenceStack();
 const people = usePeople(stack);
 
-const ada = (more: Partial<SignInOptions> = {}): SignInOptions => ({ issuer: stack.issuer, user: 'linus', organization: 'acme', ...more });
-const device = ({ claims, refreshToken }: SignedIn, clientId = 'web'): Device => ({ sessionId: String(claims['sid']), chainId: '', refreshToken, clientId });
+const ada = (more: Partial<SignInOptions> = {}): SignInOptions => ({
+  issuer: stack.issuer,
+  user: 'linus',
+  organization: 'acme',
+  ...more,
+});
+const device = ({ claims, refreshToken }: SignedIn, clientId = 'web'): Device => ({
+  sessionId: String(claims['sid']),
+  chainId: '',
+  refreshToken,
+  clientId,
+});
 const refused = (entering: Promise<SignedIn>) =>
   entering.then(
     () => 'let in',
@@ -27,7 +37,8 @@ it('a remembered browser mints no new chain in an ended session, with whatever c
 
   await people.completed(admin, await people.terminate(admin, 'acme', `sessions/${String(first.claims['sid'])}`));
   expect(await people.survivors(devices)).toEqual([]);
-  for (const client of ['web', 'mobile'] as const) expect(await refused(signIn(ada({ client, cookies: first.cookies, continueSession: true })))).toBe('refused');
+  for (const client of ['web', 'mobile'] as const)
+    expect(await refused(signIn(ada({ client, cookies: first.cookies, continueSession: true })))).toBe('refused');
 
   const again = await signIn(ada({ cookies: first.cookies }));
   expect(again.claims['sid']).not.toBe(first.claims['sid']);
@@ -35,18 +46,24 @@ it('a remembered browser mints no new chain in an ended session, with whatever c
   expect(await people.survivors(devices)).toEqual([]);
 });
 
-it(`a further client that is being added while the session is ended, ${ROUNDS} times: no chain of it survives`, async ({ annotate }) => {
+it(`a further client that is being added while the session is ended, ${ROUNDS} times: no chain of it survives`, async ({
+  annotate,
+}) => {
   const admin = await people.admin('acme');
   let added = 0;
   await inLanes(Array.from({ length: ROUNDS }), 4, async (_, n) => {
     const first = await signIn(ada());
     // from well after the end was decided until well before
     const [addAfterMs, endAfterMs] = [(n % 10) * 25, 110];
-    const adding = sleep(addAfterMs).then(() => signIn(ada({ client: 'mobile', cookies: first.cookies, continueSession: true }))).catch((error: unknown) => {
-      if (error instanceof SignInFailed) return null;
-      throw error;
-    });
-    const termination = await sleep(endAfterMs).then(() => people.terminate(admin, 'acme', `sessions/${String(first.claims['sid'])}`));
+    const adding = sleep(addAfterMs)
+      .then(() => signIn(ada({ client: 'mobile', cookies: first.cookies, continueSession: true })))
+      .catch((error: unknown) => {
+        if (error instanceof SignInFailed) return null;
+        throw error;
+      });
+    const termination = await sleep(endAfterMs).then(() =>
+      people.terminate(admin, 'acme', `sessions/${String(first.claims['sid'])}`),
+    );
     const second = await adding;
     await people.completed(admin, termination);
     added += Number(second !== null);
@@ -59,11 +76,21 @@ it(`a further client that is being added while the session is ended, ${ROUNDS} t
 it('a code that was not yet exchanged when its session ended gives nothing', async () => {
   const admin = await people.admin('acme');
   const entering = await Promise.all(Array.from({ length: 6 }, () => signIn(ada())));
-  const fresh = Array.from({ length: 12 }, () => signIn(ada()).catch((error: unknown) => (error instanceof SignInFailed ? null : Promise.reject(error as Error))));
+  const fresh = Array.from({ length: 12 }, () =>
+    signIn(ada()).catch((error: unknown) => (error instanceof SignInFailed ? null : Promise.reject(error as Error))),
+  );
   const termination = await people.terminate(admin, 'acme', 'users/linus/sessions');
   const late = (await Promise.all(fresh)).filter((signedIn) => signedIn !== null);
   await people.completed(admin, termination);
   expect(await people.survivors(entering.map((signedIn) => device(signedIn)))).toEqual([]);
-  const began = async (sessionId: unknown) => (await stack.authDatabase.query<{ at: Date }>('select started_at as at from auth_sessions where session_id = $1', [sessionId])).rows[0]!.at.getTime();
-  for (const signedIn of late) expect(await people.refresh(device(signedIn))).toBe((await began(signedIn.claims['sid'])) > Date.parse(termination.cutoff));
+  const began = async (sessionId: unknown) =>
+    (
+      await stack.authDatabase.query<{ at: Date }>('select started_at as at from auth_sessions where session_id = $1', [
+        sessionId,
+      ])
+    ).rows[0]!.at.getTime();
+  for (const signedIn of late)
+    expect(await people.refresh(device(signedIn))).toBe(
+      (await began(signedIn.claims['sid'])) > Date.parse(termination.cutoff),
+    );
 });

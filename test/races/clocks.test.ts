@@ -1,4 +1,6 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
+import { call } from '../harness/client.ts';
 import { losing } from '../harness/event-gate.ts';
 import { Refused, useReferenceStack } from '../harness/reference-stack.ts';
 import { type Device, inLanes, usePeople } from './people.ts';
@@ -33,7 +35,10 @@ describe('the clock of the Auth Module is 30 s ahead', () => {
     });
     await acting;
     const opened = devices.filter((device) => device !== null);
-    const { rows } = await stack.authDatabase.query<{ id: string; at: Date }>('select session_id as id, started_at as at from auth_sessions where session_id = any($1)', [opened.map(({ sessionId }) => sessionId)]);
+    const { rows } = await stack.authDatabase.query<{ id: string; at: Date }>(
+      'select session_id as id, started_at as at from auth_sessions where session_id = any($1)',
+      [opened.map(({ sessionId }) => sessionId)],
+    );
     const began = new Map(rows.map(({ id, at }) => [id, at.getTime() - OFFSET_MS]));
     const [before, after]: [Device[], Device[]] = [[], []];
     for (const device of opened) ((began.get(device.sessionId) ?? NaN) <= cutoff ? before : after).push(device);
@@ -56,6 +61,29 @@ describe('the clock of the Auth Module is 30 s ahead', () => {
     expect(await people.survivors(devices)).toEqual([]);
     const after = await people.signIn({ organizationId: 'ahead-lost', userId: 'ada', count: 50 });
     expect(await people.survivors(after)).toHaveLength(50);
+  });
+
+  it('a token whose session has no row here is judged by its `auth_time`, by that clock', async () => {
+    const admin = await people.admin('ahead-token');
+    // no offline access: no chain by which the session could be found
+    const enter = async () => {
+      const request = { org_id: 'ahead-token', sub: 'ada', roles: ['org_admin'], scope: 'openid' };
+      const { access_token: token, session_id: id } = await stack.ask<{ access_token: string; session_id: string }>(
+        '/demo/tokens',
+        request,
+      );
+      await stack.database.query('delete from sessions where id = $1', [id]);
+      return { token };
+    };
+    const list = async ({ token }: { token: string }) =>
+      (await call(stack, 'GET', '/v1/organizations/ahead-token/users/ada/sessions', { token })).status;
+    const before = await enter();
+    expect(await list(before)).toBe(200);
+    await people.completed(admin, await people.terminate(admin, 'ahead-token', 'users/ada/sessions'));
+    expect(await list(before)).toBe(401);
+    // `auth_time` is in whole seconds: the next one has begun
+    await sleep(1_100);
+    expect(await list(await enter())).toBe(200);
   });
 });
 

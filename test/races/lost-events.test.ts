@@ -10,7 +10,12 @@ const stack = useReferenceStack();
 const people = usePeople(stack);
 
 const heardOf = async (organizationId: string) =>
-  (await stack.database.query<{ n: number }>('select count(*)::int as n from refresh_token_chains where organization_id = $1', [organizationId]))[0]?.n;
+  (
+    await stack.database.query<{ n: number }>(
+      'select count(*)::int as n from refresh_token_chains where organization_id = $1',
+      [organizationId],
+    )
+  )[0]?.n;
 
 it(`${CHAINS} chains whose events were lost for good are found by the sweep, and die`, async ({ annotate }) => {
   const admin = await people.admin('lost');
@@ -27,10 +32,18 @@ it(`${CHAINS} chains whose events were lost for good are found by the sweep, and
 
 it('a session of which the service has lost all trace is found, by user and by organization', async () => {
   const admin = await people.admin('trace');
-  const devices = await people.signIn({ organizationId: 'trace', userId: 'ada', count: 10, clients: ['web', 'mobile'] });
+  const devices = await people.signIn({
+    organizationId: 'trace',
+    userId: 'ada',
+    count: 10,
+    clients: ['web', 'mobile'],
+  });
   const others = await people.signIn({ organizationId: 'trace', userId: 'linus', count: 10 });
   const forget = async () => {
-    for (const table of ['refresh_token_chains', 'sessions']) await stack.database.query(`delete from ${table} where organization_id = 'trace' and user_id in ('ada', 'linus')`);
+    for (const table of ['refresh_token_chains', 'sessions'])
+      await stack.database.query(
+        `delete from ${table} where organization_id = 'trace' and user_id in ('ada', 'linus')`,
+      );
   };
   await forget();
   await people.completed(admin, await people.terminate(admin, 'trace', 'users/ada/sessions'));
@@ -55,9 +68,13 @@ it('ending one session finds the chain of a later client, whose event is still u
 
 it('events that wait while the service answers 503 come late, and change nothing that was ended', async () => {
   const admin = await people.admin('late');
-  stack.gate.handle = ({ events, forward }) => (events.every((event) => event.type === 'session.started') ? forward() : Promise.resolve(serviceUnavailable));
+  stack.gate.handle = ({ events, forward }) =>
+    events.every((event) => event.type === 'session.started') ? forward() : Promise.resolve(serviceUnavailable);
   // each waits five seconds for its event to be delivered
-  const [before, kept] = (await Promise.all([people.signIn({ organizationId: 'late', userId: 'ada', count: 50 }), people.signIn({ organizationId: 'late', userId: 'linus', count: 50 })])) as [never, never];
+  const [before, kept] = (await Promise.all([
+    people.signIn({ organizationId: 'late', userId: 'ada', count: 50 }),
+    people.signIn({ organizationId: 'late', userId: 'linus', count: 50 }),
+  ])) as [never, never];
   await people.completed(admin, await people.terminate(admin, 'late', 'users/ada/sessions'));
   expect(await people.survivors(before)).toEqual([]);
   stack.gate.open();
@@ -73,6 +90,9 @@ it('refreshes during a deploy of the API are told afterwards; ended sessions sta
   await people.terminate(admin, 'deploy', 'users/ada/sessions');
   await stack.restartApi(async () => void (await Promise.all([people.survivors(ended), people.survivors(alive)])));
   await people.told();
-  await eventually(() => people.survivors(ended), (survivors) => survivors.length === 0);
+  await eventually(
+    () => people.survivors(ended),
+    (survivors) => survivors.length === 0,
+  );
   expect(await people.survivors(alive)).toHaveLength(alive.length);
 });

@@ -21,7 +21,9 @@ async function raced<T>(devices: readonly Device[], act: () => Promise<T>) {
   return { acted, won, lost: devices.length - won };
 }
 
-it(`end-all of a user with ${SESSIONS} sessions, one refresh of each in flight: nobody survives`, async ({ annotate }) => {
+it(`end-all of a user with ${SESSIONS} sessions, one refresh of each in flight: nobody survives`, async ({
+  annotate,
+}) => {
   const admin = await people.admin('end-all');
   const devices = await people.signIn({ organizationId: 'end-all', userId: 'ada', count: SESSIONS });
   const [bystander] = await people.signIn({ organizationId: 'end-all', userId: 'grace' });
@@ -30,7 +32,9 @@ it(`end-all of a user with ${SESSIONS} sessions, one refresh of each in flight: 
   const { acted, won, lost } = await raced(devices, () => people.terminate(admin, 'end-all', 'users/ada/sessions'));
   const { sessions, chains } = await people.completed(admin, acted);
   const survivors = await people.survivors(devices);
-  await annotate(`${won} refreshes came before their chain's end, ${lost} after; ${chains.confirmed} chains confirmed, ${survivors.length} survivors; ${Math.round(performance.now() - began)} ms`);
+  await annotate(
+    `${won} refreshes came before their chain's end, ${lost} after; ${chains.confirmed} chains confirmed, ${survivors.length} survivors; ${Math.round(performance.now() - began)} ms`,
+  );
   expect(survivors).toEqual([]);
   expect([won, lost].every((n) => n > 0)).toBe(true);
   expect(sessions.total).toBe(SESSIONS);
@@ -38,7 +42,9 @@ it(`end-all of a user with ${SESSIONS} sessions, one refresh of each in flight: 
   expect(await people.refresh(admin.device)).toBe(true);
 }, 240_000);
 
-it(`ending one session while it refreshes, ${ROUNDS} times: none survives, none beside it is harmed`, async ({ annotate }) => {
+it(`ending one session while it refreshes, ${ROUNDS} times: none survives, none beside it is harmed`, async ({
+  annotate,
+}) => {
   const admin = await people.admin('end-one');
   const devices = await people.signIn({ organizationId: 'end-one', userId: 'ada', count: ROUNDS });
   const others = await people.signIn({ organizationId: 'end-one', userId: 'ada', count: 10 });
@@ -63,7 +69,9 @@ it('the incident button while everybody refreshes: only the caller’s own sessi
   const { acted, won, lost } = await raced(devices, () => people.terminate(admin, 'incident', 'sessions'));
   await people.completed(admin, acted);
   const survivors = await people.survivors(devices);
-  await annotate(`${userIds.length} people with two clients each: ${won} refreshes came first, ${lost} after; ${survivors.length} survivors`);
+  await annotate(
+    `${userIds.length} people with two clients each: ${won} refreshes came first, ${lost} after; ${survivors.length} survivors`,
+  );
   expect(survivors).toEqual([]);
   expect(await people.refresh(admin.device)).toBe(true);
 }, 240_000);
@@ -75,6 +83,8 @@ it(`chains issued in the same second, just before: 0 of ${MOMENT} alive`, async 
   const termination = await people.terminate(admin, 'same-second', 'users/ada/sessions');
   await people.completed(admin, termination);
   const survivors = await people.survivors(devices);
-  await annotate(`signed in and ended within ${Math.round(performance.now() - began)} ms; ${survivors.length} of ${MOMENT} alive`);
+  await annotate(
+    `signed in and ended within ${Math.round(performance.now() - began)} ms; ${survivors.length} of ${MOMENT} alive`,
+  );
   expect(survivors).toEqual([]);
 }, 240_000);

@@ -17,7 +17,11 @@ interface Fate {
 }
 
 /** Signs people in without pause, and runs `act` when a third of them has come. */
-async function stream(organizationId: string, userOf: (n: number) => string, act: () => Promise<void>): Promise<Fate[]> {
+async function stream(
+  organizationId: string,
+  userOf: (n: number) => string,
+  act: () => Promise<void>,
+): Promise<Fate[]> {
   let acting: Promise<void> | undefined;
   const devices = await inLanes(Array.from({ length: SIGN_INS }), LANES, async (_, n) => {
     if (n === Math.floor(SIGN_INS / 3)) acting = act();
@@ -29,31 +33,46 @@ async function stream(organizationId: string, userOf: (n: number) => string, act
   });
   await acting;
   const starts = await startsOf(devices.flatMap((device) => device?.sessionId ?? []));
-  return devices.map((device) => ({ device, startedAt: device === null ? NaN : (starts.get(device.sessionId) ?? NaN) }));
+  return devices.map((device) => ({
+    device,
+    startedAt: device === null ? NaN : (starts.get(device.sessionId) ?? NaN),
+  }));
 }
 
 async function startsOf(sessionIds: string[]): Promise<Map<string, number>> {
-  const { rows } = await stack.authDatabase.query<{ id: string; at: Date }>('select session_id as id, started_at as at from auth_sessions where session_id = any($1)', [sessionIds]);
+  const { rows } = await stack.authDatabase.query<{ id: string; at: Date }>(
+    'select session_id as id, started_at as at from auth_sessions where session_id = any($1)',
+    [sessionIds],
+  );
   return new Map(rows.map(({ id, at }) => [id, at.getTime()]));
 }
 
-const opened = (fates: readonly Fate[]) => fates.flatMap(({ device, startedAt }) => (device === null ? [] : [{ device, startedAt }]));
+const opened = (fates: readonly Fate[]) =>
+  fates.flatMap(({ device, startedAt }) => (device === null ? [] : [{ device, startedAt }]));
 
-it('before, during and after an end-all of one user: none from at or before the cutoff survives, none after is harmed', async ({ annotate }) => {
+it('before, during and after an end-all of one user: none from at or before the cutoff survives, none after is harmed', async ({
+  annotate,
+}) => {
   const admin = await people.admin('stream');
   let cutoff = NaN;
-  const fates = await stream('stream', () => 'ada', async () => {
-    const termination = await people.terminate(admin, 'stream', 'users/ada/sessions');
-    cutoff = Date.parse(termination.cutoff);
-    await people.completed(admin, termination);
-  });
+  const fates = await stream(
+    'stream',
+    () => 'ada',
+    async () => {
+      const termination = await people.terminate(admin, 'stream', 'users/ada/sessions');
+      cutoff = Date.parse(termination.cutoff);
+      await people.completed(admin, termination);
+    },
+  );
   const signIns = opened(fates);
   const before = signIns.filter(({ startedAt }) => startedAt <= cutoff);
   const after = signIns.filter(({ startedAt }) => startedAt > cutoff);
   const refused = fates.length - signIns.length;
   const survivors = await people.survivors(before.map(({ device }) => device));
   const unharmed = await people.survivors(after.map(({ device }) => device));
-  await annotate(`${before.length} began at or before the cutoff: ${survivors.length} survive, ${refused} more were refused at the door; ${after.length} after it: ${unharmed.length} live`);
+  await annotate(
+    `${before.length} began at or before the cutoff: ${survivors.length} survive, ${refused} more were refused at the door; ${after.length} after it: ${unharmed.length} live`,
+  );
   expect(survivors).toEqual([]);
   expect(unharmed).toHaveLength(after.length);
   expect(Math.min(before.length, after.length)).toBeGreaterThan(SIGN_INS / 10);
@@ -64,43 +83,64 @@ it('before, during and after an end-all of one user: none from at or before the 
 it('the same for a whole organization', async ({ annotate }) => {
   const admin = await people.admin('stream-all');
   let cutoff = NaN;
-  const fates = await stream('stream-all', (n) => `user-${n % 20}`, async () => {
-    const termination = await people.terminate(admin, 'stream-all', 'sessions');
-    cutoff = Date.parse(termination.cutoff);
-    await people.completed(admin, termination);
-  });
+  const fates = await stream(
+    'stream-all',
+    (n) => `user-${n % 20}`,
+    async () => {
+      const termination = await people.terminate(admin, 'stream-all', 'sessions');
+      cutoff = Date.parse(termination.cutoff);
+      await people.completed(admin, termination);
+    },
+  );
   const signIns = opened(fates);
-  const [before, after] = [signIns.filter(({ startedAt }) => startedAt <= cutoff), signIns.filter(({ startedAt }) => startedAt > cutoff)];
+  const [before, after] = [
+    signIns.filter(({ startedAt }) => startedAt <= cutoff),
+    signIns.filter(({ startedAt }) => startedAt > cutoff),
+  ];
   const survivors = await people.survivors(before.map(({ device }) => device));
   const unharmed = await people.survivors(after.map(({ device }) => device));
-  await annotate(`${before.length} before: ${survivors.length} survive; ${after.length} after: ${unharmed.length} live; ${fates.length - signIns.length} refused`);
+  await annotate(
+    `${before.length} before: ${survivors.length} survive; ${after.length} after: ${unharmed.length} live; ${fates.length - signIns.length} refused`,
+  );
   expect(survivors).toEqual([]);
   expect(unharmed).toHaveLength(after.length);
   expect(await people.refresh(admin.device)).toBe(true);
 }, 240_000);
 
-it('two admins end the same user again and again while the user signs in: whoever began at or before the last cutoff is out', async ({ annotate }) => {
+it('two admins end the same user again and again while the user signs in: whoever began at or before the last cutoff is out', async ({
+  annotate,
+}) => {
   const admins = await Promise.all([people.admin('two-admins', 'first'), people.admin('two-admins', 'second')]);
   const cutoffs: number[] = [];
-  const fates = await stream('two-admins', () => 'ada', async () => {
-    const terminations = await Promise.all(
-      admins.map(async (admin) => {
-        const all = [];
-        for (let n = 0; n < 5; n++) {
-          all.push(await people.terminate(admin, 'two-admins', 'users/ada/sessions'));
-          await sleep(20);
-        }
-        return all;
-      }),
-    );
-    for (const termination of terminations.flat()) cutoffs.push(Date.parse((await people.completed(admins[0]!, termination)).cutoff));
-  });
+  const fates = await stream(
+    'two-admins',
+    () => 'ada',
+    async () => {
+      const terminations = await Promise.all(
+        admins.map(async (admin) => {
+          const all = [];
+          for (let n = 0; n < 5; n++) {
+            all.push(await people.terminate(admin, 'two-admins', 'users/ada/sessions'));
+            await sleep(20);
+          }
+          return all;
+        }),
+      );
+      for (const termination of terminations.flat())
+        cutoffs.push(Date.parse((await people.completed(admins[0]!, termination)).cutoff));
+    },
+  );
   const last = Math.max(...cutoffs);
   const signIns = opened(fates);
-  const [before, after] = [signIns.filter(({ startedAt }) => startedAt <= last), signIns.filter(({ startedAt }) => startedAt > last)];
+  const [before, after] = [
+    signIns.filter(({ startedAt }) => startedAt <= last),
+    signIns.filter(({ startedAt }) => startedAt > last),
+  ];
   const survivors = await people.survivors(before.map(({ device }) => device));
   const unharmed = await people.survivors(after.map(({ device }) => device));
-  await annotate(`${new Set(cutoffs).size} cutoffs in 10 requests; ${before.length} before the last: ${survivors.length} survive; ${after.length} after: ${unharmed.length} live`);
+  await annotate(
+    `${new Set(cutoffs).size} cutoffs in 10 requests; ${before.length} before the last: ${survivors.length} survive; ${after.length} after: ${unharmed.length} live`,
+  );
   expect(survivors).toEqual([]);
   expect(unharmed).toHaveLength(after.length);
   for (const admin of admins) expect(await people.refresh(admin.device)).toBe(true);
@@ -127,6 +167,8 @@ it('a sign-in whose answer is on its way when its user is ended gets no chain', 
   answer();
   // 503: the Auth Module waits five seconds for an answer, which may be less than an end takes on a busy machine
   expect([403, 503]).toContain(await signingIn);
-  const { rows } = await stack.authDatabase.query(`select 1 from auth_chains where organization_id = 'on-its-way' and user_id = 'ada'`);
+  const { rows } = await stack.authDatabase.query(
+    `select 1 from auth_chains where organization_id = 'on-its-way' and user_id = 'ada'`,
+  );
   expect(rows).toEqual([]);
 });

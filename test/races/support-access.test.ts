@@ -20,9 +20,18 @@ const staff = (sub = 'sam') => people.enter('vendor', sub, ['global_admin']);
 const path = (organization: string, rest: string) => `/v1/organizations/${organization}/${rest}`;
 const inSeconds = (seconds: number) => new Date(Date.now() + seconds * 1_000).toISOString();
 
-async function grant(admin: Caller, organization: string, body: { userId?: string | null; expiresAt?: string } = {}): Promise<GrantView> {
+async function grant(
+  admin: Caller,
+  organization: string,
+  body: { userId?: string | null; expiresAt?: string } = {},
+): Promise<GrantView> {
   const expiresAt = body.expiresAt ?? inSeconds(600);
-  const ask = () => people.ask<GrantView>(admin, 'POST', path(organization, 'support-access-grants'), { userId: null, ...body, expiresAt });
+  const ask = () =>
+    people.ask<GrantView>(admin, 'POST', path(organization, 'support-access-grants'), {
+      userId: null,
+      ...body,
+      expiresAt,
+    });
   // nothing is granted while no worker is up, and a busy machine is slow to answer: asked again
   const answer = await eventually(ask, ({ status }) => status !== 503, 60_000);
   expect(answer.status, answer.text).toBe(201);
@@ -33,7 +42,11 @@ async function revoke(admin: Caller, { organizationId, id }: GrantView): Promise
   expect(answer.status, answer.text).toBe(200);
 }
 const cleared = (admin: Caller, { organizationId, id }: GrantView) =>
-  eventually(async () => (await people.ask<GrantView>(admin, 'GET', path(organizationId, `support-access-grants/${id}`))).body, ({ status }) => status === 'ended', 120_000);
+  eventually(
+    async () => (await people.ask<GrantView>(admin, 'GET', path(organizationId, `support-access-grants/${id}`))).body,
+    ({ status }) => status === 'ended',
+    120_000,
+  );
 
 const refusal = (acting: Promise<unknown>) =>
   acting.then(
@@ -56,7 +69,9 @@ it('granted, signed in, listed, revoked: the refresh is refused, and so is the v
   expect(await people.refresh(support.device)).toBe(true);
   for (const by of [support, sam]) expect(await reads(by, 'acme')).toEqual([200, undefined]);
   const { body } = await people.ask<{ items: SessionView[] }>(admin, 'GET', path('acme', 'users/sam/sessions'));
-  expect(body.items).toMatchObject([{ id: support.device.sessionId, supportAccessGrantId: given.id, status: 'active', expiresAt: given.expiresAt }]);
+  expect(body.items).toMatchObject([
+    { id: support.device.sessionId, supportAccessGrantId: given.id, status: 'active', expiresAt: given.expiresAt },
+  ]);
   // it reaches no further than this organization
   expect(await reads(support, 'globex')).toMatchObject([403, expect.any(String)]);
 
@@ -115,7 +130,11 @@ it(`${SIGN_INS} support sign-ins racing ${GRANTS} grants and revokes: nobody is 
     const given = await grant(admin, 'racing');
     grants.push(given);
     const enough = Math.ceil((SIGN_INS * round) / GRANTS);
-    await eventually(async () => opened.length, (n) => n >= enough, 120_000);
+    await eventually(
+      async () => opened.length,
+      (n) => n >= enough,
+      120_000,
+    );
     await revoke(admin, given);
   }
   isOver = true;
@@ -129,7 +148,9 @@ it(`${SIGN_INS} support sign-ins racing ${GRANTS} grants and revokes: nobody is 
   expect(await people.survivors(crew.map(({ device }) => device))).toHaveLength(crew.length);
 }, 300_000);
 
-it(`a staff member’s sign-out racing the support sign-in from that session, ${SIGN_OUTS} times: the support session does not outlive it`, async ({ annotate }) => {
+it(`a staff member’s sign-out racing the support sign-in from that session, ${SIGN_OUTS} times: the support session does not outlive it`, async ({
+  annotate,
+}) => {
   const admin = await people.admin('parents');
   await grant(admin, 'parents');
   const opened = await inLanes(Array.from({ length: SIGN_OUTS }), 4, async (_, n) => {
@@ -145,7 +166,12 @@ it(`a staff member’s sign-out racing the support sign-in from that session, ${
   await people.told();
   const supports = opened.filter((support) => support !== null);
   await annotate(`${supports.length} of ${SIGN_OUTS} support sessions were opened before the sign-out was told`);
-  for (const { device } of supports) await eventually(() => people.refresh(device), (alive) => !alive, 60_000);
+  for (const { device } of supports)
+    await eventually(
+      () => people.refresh(device),
+      (alive) => !alive,
+      60_000,
+    );
   for (const support of supports) expect((await reads(support, 'parents'))[0]).toBe(401);
 }, 240_000);
 
@@ -159,8 +185,14 @@ it('the staff member is ended in the vendor’s own organization: the support se
   expect(await people.survivors(supports.map(({ device }) => device))).toHaveLength(2);
   await people.terminate(vendorAdmin, 'vendor', 'users/sam/sessions');
   // here at once, at the Auth Module as soon as it confirmed
-  for (const [n, support] of supports.entries()) expect(await reads(support, customers[n]!)).toEqual([401, 'session-ended']);
-  for (const { device } of supports) await eventually(() => people.refresh(device), (alive) => !alive, 60_000);
+  for (const [n, support] of supports.entries())
+    expect(await reads(support, customers[n]!)).toEqual([401, 'session-ended']);
+  for (const { device } of supports)
+    await eventually(
+      () => people.refresh(device),
+      (alive) => !alive,
+      60_000,
+    );
   expect(await people.survivors([other.device, tess.device])).toHaveLength(2);
 }, 240_000);
 
@@ -187,6 +219,9 @@ it('a grant that ends between the check and the start: the sign-in is refused, a
   expect(await refusal(people.support(sam, 'sam', 'between'))).toBe(403);
   stack.gate.open();
   await cleared(admin, given);
-  expect((await stack.authDatabase.query(`select 1 from auth_chains where organization_id = 'between' and user_id = 'sam'`)).rows).toEqual([]);
+  expect(
+    (await stack.authDatabase.query(`select 1 from auth_chains where organization_id = 'between' and user_id = 'sam'`))
+      .rows,
+  ).toEqual([]);
   expect(await people.refresh(sam.device)).toBe(true);
 }, 240_000);

@@ -9,7 +9,12 @@ const people = usePeople(stack);
 it('a user who is also in another organization is untouched there', async () => {
   const admin = await people.admin('acme');
   const here = await people.signIn({ organizationId: 'acme', userId: 'grace', count: 20, clients: ['web', 'mobile'] });
-  const there = await people.signIn({ organizationId: 'globex', userId: 'grace', count: 20, clients: ['web', 'mobile'] });
+  const there = await people.signIn({
+    organizationId: 'globex',
+    userId: 'grace',
+    count: 20,
+    clients: ['web', 'mobile'],
+  });
   for (const path of ['users/grace/sessions', 'sessions']) {
     await people.completed(admin, await people.terminate(admin, 'acme', path));
     expect(await people.survivors(here)).toEqual([]);
@@ -28,7 +33,10 @@ it('the caller’s own session is kept, whatever the scope, and still refreshes;
   await people.terminate(admin, 'own', 'sessions', { includeOwn: true });
   const next = await people.ask(admin, 'GET', '/v1/organizations/own/terminations');
   expect({ status: next.status, code: next.body['code'] }).toEqual({ status: 401, code: 'session-ended' });
-  await eventually(() => people.refresh(admin.device), (alive) => !alive);
+  await eventually(
+    () => people.refresh(admin.device),
+    (alive) => !alive,
+  );
 });
 
 it('a kept session still refreshes, and all its clients with it; a later one that keeps it revives nothing', async () => {
@@ -36,9 +44,15 @@ it('a kept session still refreshes, and all its clients with it; a later one tha
   const devices = await people.signIn({ organizationId: 'kept', userId: 'ada', count: 4, clients: ['web', 'mobile'] });
   const [keptId, laterId] = [...new Set(devices.map((device) => device.sessionId))];
   const of = (id: string | undefined) => devices.filter((device) => device.sessionId === id);
-  await people.completed(admin, await people.terminate(admin, 'kept', 'users/ada/sessions', { exceptSessionIds: [keptId] }));
+  await people.completed(
+    admin,
+    await people.terminate(admin, 'kept', 'users/ada/sessions', { exceptSessionIds: [keptId] }),
+  );
   expect(await people.survivors(devices)).toEqual(of(keptId));
-  await people.completed(admin, await people.terminate(admin, 'kept', 'users/ada/sessions', { exceptSessionIds: [keptId, laterId] }));
+  await people.completed(
+    admin,
+    await people.terminate(admin, 'kept', 'users/ada/sessions', { exceptSessionIds: [keptId, laterId] }),
+  );
   expect(await people.survivors(devices)).toEqual(of(keptId));
 });
 
@@ -47,7 +61,9 @@ it('two admins at once, with different sessions kept: only what both keep is lef
   const devices = await people.signIn({ organizationId: 'both', userId: 'ada', count: 30 });
   const ids = devices.map((device) => device.sessionId);
   const kept = [ids.slice(0, 20), ids.slice(10, 30)];
-  const terminations = await Promise.all(admins.map((admin, n) => people.terminate(admin, 'both', 'users/ada/sessions', { exceptSessionIds: kept[n] })));
+  const terminations = await Promise.all(
+    admins.map((admin, n) => people.terminate(admin, 'both', 'users/ada/sessions', { exceptSessionIds: kept[n] })),
+  );
   expect(new Set(terminations.map(({ id }) => id)).size).toBe(2);
   for (const termination of terminations) await people.completed(admins[0]!, termination);
   expect((await people.survivors(devices)).map((device) => device.sessionId)).toEqual(ids.slice(10, 20));
@@ -55,8 +71,18 @@ it('two admins at once, with different sessions kept: only what both keep is lef
 
 it('two admins press the incident button at once: each keeps the own session only against the own button', async () => {
   const admins = await Promise.all([people.admin('buttons', 'first'), people.admin('buttons', 'second')]);
-  const devices = await people.signIn({ organizationId: 'buttons', userIds: Array.from({ length: 50 }, (_, n) => `user-${n}`) });
-  await Promise.all(admins.map((admin) => people.ask(admin, 'POST', '/v1/organizations/buttons/sessions/terminate', {}, { prefer: 'wait=10' })));
-  await eventually(() => people.survivors([...devices, ...admins.map((admin) => admin.device)]), (alive) => alive.length <= 1);
+  const devices = await people.signIn({
+    organizationId: 'buttons',
+    userIds: Array.from({ length: 50 }, (_, n) => `user-${n}`),
+  });
+  await Promise.all(
+    admins.map((admin) =>
+      people.ask(admin, 'POST', '/v1/organizations/buttons/sessions/terminate', {}, { prefer: 'wait=10' }),
+    ),
+  );
+  await eventually(
+    () => people.survivors([...devices, ...admins.map((admin) => admin.device)]),
+    (alive) => alive.length <= 1,
+  );
   expect(await people.survivors(devices)).toEqual([]);
 });

@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import { type Database, row, rows, type Transaction } from '../../database.ts';
 import { applySessionEvent, type SessionEvent, type SessionRecord } from '../../rules/session-event.ts';
+import { knownAheadMs } from '../auth-module-clock.ts';
 import type { SessionEventResult, SessionManagementService } from '../index.ts';
 import { judgeAfterCommit } from './judge-after-commit.ts';
 import { endSupportSessionsOf } from './parent-ended.ts';
@@ -62,7 +63,7 @@ async function clockAhead(database: Database, sentAt: string, onDifference?: (ms
   const difference = await row<{ ms: number; known: number }>(
     database.pool,
     sql`select (extract(epoch from ${sentAt}::timestamptz - current_instant()) * 1000)::float8 as ms,
-      coalesce((select ahead_ms from auth_module_clock where observed_at >= current_instant() - interval '1 hour'), 0)::float8 as known`,
+      ${knownAheadMs}::float8 as known`,
   );
   const ms = Math.min(Math.round(difference?.ms ?? 0), LONGEST_AHEAD_MS);
   const known = difference?.known ?? 0;
