@@ -19,6 +19,7 @@ import { measuredAuthModule } from './metrics/auth-module-calls.ts';
 import { measuredDeliver } from './metrics/deliveries.ts';
 import { createCountFound } from './metrics/found-chains.ts';
 import { createCountRemoved } from './metrics/retention-metrics.ts';
+import { watchedActivities } from './metrics/rows-gone.ts';
 import { createReadCallerFacts } from './service/read-caller-facts.ts';
 import { createService } from './service/create-service.ts';
 
@@ -105,7 +106,7 @@ export async function buildWorkerDependencies(config: Config, logger: Logger) {
     metrics,
     onRemoved: createCountRemoved(metrics),
     deliver: measuredDeliver(createDeliver({ database, client, taskQueue: config.temporal.taskQueue, logger, timeoutMs: 5_000 }), metrics),
-    activities: createActivities({ database, authModule, verifyAfterSeconds, accessTokenTtlSeconds, onFound: createCountFound(metrics) }),
+    activities: watchedActivities(createActivities({ database, authModule, verifyAfterSeconds, accessTokenTtlSeconds, onFound: createCountFound(metrics) }), metrics),
     async close() {
       await connection.close();
       await database.close();

@@ -8,7 +8,7 @@ import { registerConnectionPool, type PoolUse } from './connection-pool.ts';
 export function createRegistry(database: Database): Registry {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
-  registerConnectionPool(registry, () => database.orm.em.getConnection().getNativeClient() as Promise<PoolUse>);
-  registerBacklog(registry, () => readBacklog(database));
+  registerConnectionPool(registry, async () => database.orm.em.getConnection().getNativeClient() as Promise<PoolUse>);
+  registerBacklog(registry, async () => readBacklog(database));
   return registry;
 }

@@ -1,0 +1,35 @@
+import { Counter, type Registry } from 'prom-client';
+import type { Activities } from '../activities/index.ts';
+import { prefix } from './naming.ts';
+
+type Activity = (input: never) => Promise<unknown>;
+
+/** The same activities; one that finds no row for its workflow is counted: the database is behind Temporal, and somebody must know. */
+export function watchedActivities(activities: Activities, registry: Registry): Activities {
+  const gone = new Counter({
+    name: `${prefix}rows_gone_total`,
+    help: 'Workflows that found no row, by activity: the database was restored, or rows were removed by hand.',
+    labelNames: ['activity'] as const,
+    registers: [registry],
+  });
+  const watch = <A extends Activity>(activity: string, run: A): A =>
+    (async (input: never) => {
+      const answer = await run(input);
+      if (isGone(answer)) gone.inc({ activity });
+      return answer;
+      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the same function, seen from outside
+    }) as unknown as A;
+  return {
+    endSessions: watch('endSessions', activities.endSessions),
+    verifyTermination: watch('verifyTermination', activities.verifyTermination),
+    activateGrant: watch('activateGrant', activities.activateGrant),
+    settleGrant: watch('settleGrant', activities.settleGrant),
+    clearGrantSessions: watch('clearGrantSessions', activities.clearGrantSessions),
+  };
+}
+
+const isGone = (answer: unknown): boolean =>
+  answer === 'gone' ||
+  (typeof answer === 'object' &&
+    answer !== null &&
+    (('outcome' in answer && answer.outcome === 'gone') || ('state' in answer && answer.state === 'gone')));
