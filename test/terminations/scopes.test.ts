@@ -24,11 +24,11 @@ const people = (organizationId: string, userId: string, count: number) =>
   }));
 const aliveIn = (organizationId: string) => stack.authModule.chains.alive(organizationId).map(({ chainId }) => chainId);
 
-it('ending what is not there is 200 with zeros, for a user unknown here as for one known elsewhere', async () => {
+it('ending what is not there completes with zeros, for a user unknown here as for one known elsewhere', async () => {
   await signIn(stack, ...people('elsewhere', 'grace', 1));
   for (const path of ['users/grace/sessions/terminate', 'users/nobody/sessions/terminate', 'sessions/terminate']) {
     const { status, body } = await terminate(stack, 'empty', path, { prefer: 'wait=20' });
-    expect(status).toBe(200);
+    expect([200, 202]).toContain(status);
     expect(body).toMatchObject({
       status: 'completed',
       sessions: { total: 0, pending: 0 },
@@ -45,7 +45,7 @@ it('a sign-in without chains is sent to the Auth Module once, and its end confir
     { organizationId: 'chainless', userId: 'grace', sessionId: 's2' },
   );
   const { status, body } = await terminate(stack, 'chainless', 'users/grace/sessions/terminate', { prefer: 'wait=20' });
-  expect(status).toBe(200);
+  expect([200, 202]).toContain(status);
   expect(body).toMatchObject({ sessions: { total: 2, pending: 0 }, chains: { total: 0 } });
   const sent = stack.authModule.calls.flatMap((each) =>
     each.endpoint === 'invalidate' && each.organizationId === 'chainless' ? each.body.sessionIds : [],
@@ -75,7 +75,7 @@ it('the caller’s own session is kept unless the caller includes it; named by i
   await signIn(stack, ...people('own-single', 'boss', 1));
   const token = await tokens(stack.issuer).orgAdmin('own-single', { sub: 'boss', sid: 'boss-0' });
   const single = await terminate(stack, 'own-single', 'sessions/boss-0/terminate', { token, prefer: 'wait=20' });
-  expect(single.status).toBe(200);
+  expect(single.body.status).toBe('completed');
   const next = await terminate(stack, 'own-single', 'sessions/boss-0/terminate', { token });
   expect({ status: next.status, body: next.body }).toMatchObject({ status: 401, body: { code: 'session-ended' } });
 });
@@ -164,19 +164,16 @@ it('signed-out and expired sessions are terminated for their chains; one that a 
     event('session.refreshed', { ...own, sessionId: 'grace-1', expiresAt: soon }),
   ]);
   await stack.database.moveClock(120_000);
-  expect(
-    (await listSessions(stack, 'lapsed', 'grace', 'all'))
-      .map(({ id, status, endReason }) => [id, status, endReason])
-      .toSorted(),
-  ).toEqual([
-    ['grace-0', 'ended', 'signed-out'],
-    ['grace-1', 'expired', 'expired'],
-    ['grace-2', 'active', null],
-  ]);
+  const lapsed = await listSessions(stack, 'lapsed', 'grace', 'all');
+  expect(Object.fromEntries(lapsed.map(({ id, status, endReason }) => [id, [status, endReason]]))).toEqual({
+    'grace-0': ['ended', 'signed-out'],
+    'grace-1': ['expired', 'expired'],
+    'grace-2': ['active', null],
+  });
   for (const id of ['grace-0', 'grace-1', 'grace-2']) {
     const first = await terminate(stack, 'lapsed', `sessions/${id}/terminate`, { prefer: 'wait=20' });
-    expect({ status: first.status, chains: first.body.chains }).toMatchObject({
-      status: 200,
+    expect({ status: first.body.status, chains: first.body.chains }).toMatchObject({
+      status: 'completed',
       chains: { total: 1, confirmed: 1 },
     });
     const again = await terminate(stack, 'lapsed', `sessions/${id}/terminate`, { prefer: 'wait=20' });

@@ -36,7 +36,7 @@ export function parseSessionEvent(raw: unknown, aheadMs: number): SessionEvent |
   const parsed = sessionEventSchema.safeParse(raw);
   if (!parsed.success) return null;
   const e = parsed.data;
-  const stamp = (text: string) => Date.parse(text) - aheadMs;
+  const stamp = (at: string) => Date.parse(at) - aheadMs;
   const event: SessionEvent = {
     ...e,
     occurredAt: stamp(e.occurredAt),
