@@ -1,6 +1,7 @@
 import { signInDevice } from './demo/device.ts';
 import { createNarrator } from './demo/narrator.ts';
 import { createCallService } from './demo/service.ts';
+import { supportAccess } from './demo/support-access.ts';
 import { twoDevices } from './demo/two-devices.ts';
 import { errorCode } from './error-code.ts';
 import { explain, Problem } from './problem.ts';
@@ -9,7 +10,7 @@ import { say } from './say.ts';
 import { demoAdmin } from './start/demo-organization.ts';
 
 /** The demonstrations, in order. Each shows its calls and real answers, and fails where one is not as promised. */
-const tours = [twoDevices];
+const tours = [twoDevices, supportAccess];
 
 /** `npm run demo`, against the system that `npm start` runs in this checkout. */
 async function demo(): Promise<void> {
