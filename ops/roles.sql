@@ -23,4 +23,6 @@ revoke all on schema public from public;
 alter schema public owner to session_management_owner;
 grant usage on schema public to session_management_app, session_management_reader;
 alter role session_management_reader set default_transaction_read_only = on;
+-- what other connections do and wait for
+grant pg_read_all_stats to session_management_reader;
 alter role session_management_reader set statement_timeout = '15s';

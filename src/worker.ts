@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { existsSync } from 'node:fs';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
-import { GracefulShutdownPeriodExpiredError, NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporalio/worker';
+import { GracefulShutdownPeriodExpiredError, makeTelemetryFilterString, NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporalio/worker';
 import type { Logger } from 'pino';
 import { type Config, ConfigError, loadConfig } from './config.ts';
 import { buildWorkerDependencies, createLogger } from './dependencies.ts';
@@ -103,7 +103,11 @@ export async function runWorker(overrides: Partial<WorkerOptions> = {}): Promise
   Runtime.install({
     shutdownSignals: [],
     logger: temporalLogger(logger),
-    telemetryOptions: metricsAddress === undefined ? {} : { metrics: { prometheus: { bindAddress: metricsAddress, useSecondsForDurations: true, unitSuffix: true, countersTotalSuffix: true } } },
+    telemetryOptions: {
+      // without it the SDK's native core writes lines of its own, which are not JSON
+      logging: { forward: {}, filter: makeTelemetryFilterString({ core: 'WARN', other: 'WARN' }) },
+      ...(metricsAddress === undefined ? {} : { metrics: { prometheus: { bindAddress: metricsAddress, useSecondsForDurations: true, unitSuffix: true, countersTotalSuffix: true } } }),
+    },
   });
   const worker = await startWorker(config, logger, { ...overrides, ...(metricsAddress === undefined ? {} : { temporalMetricsUrl: `http://${metricsAddress}/metrics` }) });
   process.on('SIGTERM', worker.shutdown).on('SIGINT', worker.shutdown);
