@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import { type Database, rows } from '../database.ts';
 import { createListener } from '../service/change-feed.ts';
 import type { Decision, Deliver } from './deliver.ts';
+import { startLoop } from './loop.ts';
 import { sealAudit } from './seal-audit.ts';
 import { voidLateGrants } from './void-late-grants.ts';
 
@@ -25,56 +26,32 @@ const POLL_MS = 1_000;
  * has gone silent: a workflow writes when it will look next, and a row a minute past that is told again, backing off.
  */
 export function startDispatcher({ database, deliver, logger }: DispatcherOptions): Dispatcher {
-  let stopped = false;
-  let rest: { wake: () => void } | undefined;
-  let woken = false;
-  const wake = () => {
-    woken = true;
-    rest?.wake();
-  };
-  const listener = createListener({ url: database.url, channel: 'decisions', onNotify: wake, onConnect: wake });
-  const pause = async () => {
-    if (!woken) {
-      let timer: NodeJS.Timeout | undefined;
-      await new Promise<void>((resolve) => {
-        rest = { wake: resolve };
-        timer = setTimeout(resolve, POLL_MS);
-      });
-      clearTimeout(timer);
-    }
-    rest = undefined;
-    woken = false;
-  };
-  const run = async () => {
-    while (!stopped) {
-      try {
-        const full = await dispatch(database, deliver);
-        await voidLateGrants(database);
-        await sealAudit(database);
-        if (full) continue;
-      } catch (error) {
-        logger.warn({ error: error instanceof Error ? error.message : 'unknown' }, 'the dispatcher could not look; it looks again');
-        woken = false;
-      }
-      if (!stopped) await pause();
-    }
-  };
-  const running = run();
+  const deliveries = startLoop({ name: 'deliveries', work: () => dispatch(database, deliver), pollMs: POLL_MS, logger });
+  const books = startLoop({ name: 'books', work: () => keepBooks(database), pollMs: POLL_MS / 2, logger });
+  const listener = createListener({ url: database.url, channel: 'decisions', onNotify: deliveries.wake, onConnect: deliveries.wake });
   return {
     async stop() {
-      stopped = true;
-      wake();
-      await running;
-      await listener.close();
+      await Promise.all([deliveries.stop(), books.stop(), listener.close()]);
     },
   };
 }
 
 /** One round. True when there may be more at once; false when all is delivered, or the engine cannot be reached now. */
 async function dispatch(database: Database, deliver: Deliver): Promise<boolean> {
-  const due = [...(await claim(database, 'termination')), ...(await claim(database, 'grant'))];
-  const delivered = await Promise.all(due.map(deliver));
-  return due.length >= BATCH && delivered.every(Boolean);
+  let more = false;
+  for (const kind of ['termination', 'grant'] as const) {
+    const due = await claim(database, kind);
+    const delivered = await Promise.all(due.map(deliver));
+    more ||= due.length === BATCH && delivered.every(Boolean);
+  }
+  return more;
+}
+
+/** What nobody waits for: grants that were never activated are voided, and the audit is sealed. */
+async function keepBooks(database: Database): Promise<boolean> {
+  await voidLateGrants(database);
+  await sealAudit(database);
+  return false;
 }
 
 const tables = { termination: sql.table('terminations'), grant: sql.table('support_access_grants') };
