@@ -1,63 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, it } from 'vitest';
 import type { SessionView } from '../../src/rules/session.ts';
-import type { GrantView } from '../../src/rules/support-access-grant.ts';
 import { eventually } from '../harness/client.ts';
 import { losing } from '../harness/event-gate.ts';
-import { Refused, useReferenceStack } from '../harness/reference-stack.ts';
-import { type Caller, inLanes, usePeople } from './people.ts';
-
-const SIGN_INS = Number(process.env['RACE_SUPPORT_SIGN_INS'] ?? 500);
-const GRANTS = Number(process.env['RACE_SUPPORT_GRANTS'] ?? 20);
-/** Support sign-ins under way at any moment. */
-const LANES = 12;
-const SIGN_OUTS = Number(process.env['RACE_SUPPORT_SIGN_OUTS'] ?? 24);
+import { useReferenceStack } from '../harness/reference-stack.ts';
+import { usePeople } from './people.ts';
+import { inSeconds, refusal, useSupport } from './support.ts';
 
 const stack = useReferenceStack({ environment: { GRANT_MIN_SECONDS: '1' } });
 const people = usePeople(stack);
-
-const staff = (sub = 'sam') => people.enter('vendor', sub, ['global_admin']);
-const path = (organization: string, rest: string) => `/v1/organizations/${organization}/${rest}`;
-const inSeconds = (seconds: number) => new Date(Date.now() + seconds * 1_000).toISOString();
-
-async function grant(
-  admin: Caller,
-  organization: string,
-  body: { userId?: string | null; expiresAt?: string } = {},
-): Promise<GrantView> {
-  const expiresAt = body.expiresAt ?? inSeconds(600);
-  const ask = () =>
-    people.ask<GrantView>(admin, 'POST', path(organization, 'support-access-grants'), {
-      userId: null,
-      ...body,
-      expiresAt,
-    });
-  // nothing is granted while no worker is up, and a busy machine is slow to answer: asked again
-  const answer = await eventually(ask, ({ status }) => status !== 503, 60_000);
-  expect(answer.status, answer.text).toBe(201);
-  return answer.body;
-}
-async function revoke(admin: Caller, { organizationId, id }: GrantView): Promise<void> {
-  const answer = await people.ask(admin, 'POST', path(organizationId, `support-access-grants/${id}/revoke`), {});
-  expect(answer.status, answer.text).toBe(200);
-}
-const cleared = (admin: Caller, { organizationId, id }: GrantView) =>
-  eventually(
-    async () => (await people.ask<GrantView>(admin, 'GET', path(organizationId, `support-access-grants/${id}`))).body,
-    ({ status }) => status === 'ended',
-    120_000,
-  );
-
-const refusal = (acting: Promise<unknown>) =>
-  acting.then(
-    () => 'let in',
-    (error: unknown) => (error instanceof Refused ? error.status : error),
-  );
-/** What an API call of this person comes to in the organization. */
-const reads = async (by: Caller, organization: string) => {
-  const { status, body } = await people.ask(by, 'GET', path(organization, 'users/linus/sessions'));
-  return [status, body['code']];
-};
+const { path, staff, grant, revoke, cleared, reads } = useSupport(stack);
 
 it('granted, signed in, listed, revoked: the refresh is refused, and so is the very next call', async () => {
   const [admin, sam] = [await people.admin('acme'), await staff()];
@@ -106,73 +58,6 @@ it('a grant for one Global Admin is no use to another, nor to a person without t
   expect(await refusal(people.support(nobody, 'nobody', 'named'))).toBe(403);
   // nor does a support session open another one
   expect(await refusal(people.support(support, 'sam', 'named'))).toBe(403);
-}, 240_000);
-
-it(`${SIGN_INS} support sign-ins racing ${GRANTS} grants and revokes: nobody is left alive`, async ({ annotate }) => {
-  const admin = await people.admin('racing');
-  const crew = await Promise.all(Array.from({ length: 4 }, (_, n) => staff(`staff-${n}`)));
-  const opened: Caller[] = [];
-  let [refused, isOver] = [0, false];
-  const signInsUntilOver = async (who: number) => {
-    while (!isOver) {
-      try {
-        opened.push(await people.support(crew[who % crew.length]!, `staff-${who % crew.length}`, 'racing'));
-      } catch (error) {
-        if (!(error instanceof Refused) || error.status !== 403) throw error;
-        refused += 1;
-        await sleep(10);
-      }
-    }
-  };
-  const lanes = Array.from({ length: LANES }, (_, n) => signInsUntilOver(n));
-  const grants: GrantView[] = [];
-  for (let round = 1; round <= GRANTS; round++) {
-    const given = await grant(admin, 'racing');
-    grants.push(given);
-    const enough = Math.ceil((SIGN_INS * round) / GRANTS);
-    await eventually(
-      async () => opened.length,
-      (n) => n >= enough,
-      120_000,
-    );
-    await revoke(admin, given);
-  }
-  isOver = true;
-  await Promise.all(lanes);
-  for (const given of grants) await cleared(admin, given);
-  const survivors = await people.survivors(opened.map(({ device }) => device));
-  await annotate(`${opened.length} let in, ${refused} refused at the door; ${survivors.length} survivors`);
-  expect(survivors).toEqual([]);
-  expect(refused).toBeGreaterThan(0);
-  for (const support of opened.slice(-5)) expect(await reads(support, 'racing')).toEqual([401, 'session-ended']);
-  expect(await people.survivors(crew.map(({ device }) => device))).toHaveLength(crew.length);
-}, 300_000);
-
-it(`a staff member’s sign-out racing the support sign-in from that session, ${SIGN_OUTS} times: the support session does not outlive it`, async ({
-  annotate,
-}) => {
-  const admin = await people.admin('parents');
-  await grant(admin, 'parents');
-  const opened = await inLanes(Array.from({ length: SIGN_OUTS }), 4, async (_, n) => {
-    const sam = await staff();
-    const entering = people.support(sam, 'sam', 'parents').catch((error: unknown) => {
-      if (error instanceof Refused && error.status === 403) return null;
-      throw error;
-    });
-    await sleep((n % 8) * 15);
-    await people.signOut(sam.device);
-    return entering;
-  });
-  await people.told();
-  const supports = opened.filter((support) => support !== null);
-  await annotate(`${supports.length} of ${SIGN_OUTS} support sessions were opened before the sign-out was told`);
-  for (const { device } of supports)
-    await eventually(
-      () => people.refresh(device),
-      (alive) => !alive,
-      60_000,
-    );
-  for (const support of supports) expect((await reads(support, 'parents'))[0]).toBe(401);
 }, 240_000);
 
 it('the staff member is ended in the vendor’s own organization: the support sessions die in every customer’s', async () => {

@@ -57,15 +57,17 @@ it('a kept session still refreshes, and all its clients with it; a later one tha
 });
 
 it('two admins at once, with different sessions kept: only what both keep is left', async () => {
-  const admins = await Promise.all([people.admin('both', 'first'), people.admin('both', 'second')]);
+  const [first, second] = await Promise.all([people.admin('both', 'first'), people.admin('both', 'second')]);
   const devices = await people.signIn({ organizationId: 'both', userId: 'ada', count: 30 });
   const ids = devices.map((device) => device.sessionId);
   const kept = [ids.slice(0, 20), ids.slice(10, 30)];
   const terminations = await Promise.all(
-    admins.map((admin, n) => people.terminate(admin, 'both', 'users/ada/sessions', { exceptSessionIds: kept[n] })),
+    [first, second].map((admin, n) =>
+      people.terminate(admin, 'both', 'users/ada/sessions', { exceptSessionIds: kept[n] }),
+    ),
   );
   expect(new Set(terminations.map(({ id }) => id)).size).toBe(2);
-  for (const termination of terminations) await people.completed(admins[0]!, termination);
+  for (const termination of terminations) await people.completed(first, termination);
   expect((await people.survivors(devices)).map((device) => device.sessionId)).toEqual(ids.slice(10, 20));
 });
 
