@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { call, tokens } from './client.ts';
+import { call, eventually, tokens } from './client.ts';
 import type { Stack } from './stack.ts';
 
 export interface EventSketch {
@@ -33,10 +33,14 @@ export const started = (sketch: EventSketch) => event('session.started', sketch)
 
 /** Reports events as the Auth Module does; returns their results in order. */
 export async function report(stack: Stack, events: readonly unknown[], extra: object = {}): Promise<EventResult[]> {
-  const answer = await call<{ results: EventResult[] }>(stack, 'POST', '/v1/session-events', {
-    token: await tokens(stack.issuer).machine('sessions:ingest'),
-    body: { events, ...extra },
-  });
+  const token = await tokens(stack.issuer).machine('sessions:ingest');
+  const send = () =>
+    call<{ results: EventResult[] }>(stack, 'POST', '/v1/session-events', {
+      token,
+      body: { events, ...extra },
+    });
+  // as an Auth Module does: 503 is asked again
+  const answer = await eventually(send, ({ status }) => status !== 503);
   if (answer.status !== 200) throw new Error(`${answer.status}: ${answer.text}`);
   return answer.body.results;
 }
