@@ -18,7 +18,7 @@ export interface Database {
   url: string;
   /** The pool, for reads and single statements. */
   pool: Queryable;
-  /** Runs `work` in one transaction at READ COMMITTED; commits when it resolves, rolls back when it throws. */
+  /** Runs `work` in one transaction at READ COMMITTED; commits when it resolves, rolls back when it throws. Runs it again where PostgreSQL ended it for a deadlock. */
   transaction<T>(work: (transaction: Transaction) => Promise<T>): Promise<T>;
   close(): Promise<void>;
 }
@@ -71,9 +71,23 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
     url: options.url,
     pool,
     // not the ORM's own: where the connection is lost its rollback fails, and the pool never gets its place back
-    transaction: (work) => pool.transaction().execute(work),
+    transaction: (work) => againAfterDeadlock(() => pool.transaction().execute(work)),
     close: () => orm.close(true),
   };
+}
+
+const DEADLOCKS = 5;
+
+/** Of transactions that wait for each other PostgreSQL ends one, with nothing written: it has its turn after the other. */
+async function againAfterDeadlock<T>(run: () => Promise<T>): Promise<T> {
+  for (let deadlocks = 1; ; deadlocks++) {
+    try {
+      return await run();
+    } catch (error) {
+      const isDeadlock = error instanceof Error && 'code' in error && error.code === '40P01';
+      if (!isDeadlock || deadlocks === DEADLOCKS) throw error;
+    }
+  }
 }
 
 /** All rows of a statement. */
