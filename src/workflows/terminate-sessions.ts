@@ -1,6 +1,12 @@
-import { CancellationScope, condition, continueAsNew, getExternalWorkflowHandle, log, proxyActivities, setCurrentDetails, setHandler, workflowInfo } from '@temporalio/workflow';
+import { CancellationScope, condition, continueAsNew, getExternalWorkflowHandle, log, proxyActivities, setCurrentDetails, setHandler, upsertSearchAttributes, workflowInfo } from '@temporalio/workflow';
+import { defineSearchAttributeKey, SearchAttributeType } from '@temporalio/common';
 import type { Activities } from '../activities/index.ts';
-import { changed, grantWorkflowId, retryNow, type TerminationInput, type TerminationState, terminationState } from './messages.ts';
+import { changed, grantWorkflowId, retryNow, searchAttributeNames, type TerminationInput, type TerminationState, terminationState } from './messages.ts';
+
+const keyword = (name: string) => defineSearchAttributeKey(name, SearchAttributeType.KEYWORD);
+const organizationKey = keyword(searchAttributeNames.organizationId);
+const phaseKey = keyword(searchAttributeNames.phase);
+const lastErrorClassKey = keyword(searchAttributeNames.lastErrorClass);
 
 // Retried by Temporal without end, for the database; what the Auth Module does not confirm comes back as an answer,
 // and its patience is the workflow's own, where an operator sees it and `retry-now` can shorten it.
@@ -17,6 +23,7 @@ const { endSessions, verifyTermination } = proxyActivities<Activities>({
 export async function terminateSessions({ terminationId, attempt = 0 }: TerminationInput & { attempt?: number }): Promise<void> {
   const state: TerminationState = { phase: 'ending', attempt, pendingSessions: 0, pendingChains: 0, lastErrorClass: null };
   let looks = 0;
+  let filed = '';
   const woken = () => looks > 0;
   setHandler(changed, () => void looks++);
   setHandler(retryNow, () => void looks++);
@@ -82,5 +89,17 @@ export async function terminateSessions({ terminationId, attempt = 0 }: Terminat
     const pending = `${state.pendingSessions} sessions and ${state.pendingChains} chains pending`;
     const error = state.lastErrorClass === null ? '' : `, last error \`${state.lastErrorClass}\` (${state.attempt} in a row)`;
     setCurrentDetails(`**${phase}**: ${pending}${error}${inMs > 0 ? `; next look in ${Math.round(inMs / 1_000)} s` : ''}`);
+    file();
+  }
+
+  /** What operators filter by: where the namespace knows our attributes (then the start had them), and only what is new, for each costs an event. */
+  function file(): void {
+    const label = `${state.phase} ${state.lastErrorClass}`;
+    if (state.phase === 'ending' || filed === label || workflowInfo().typedSearchAttributes.get(organizationKey) === undefined) return;
+    filed = label;
+    upsertSearchAttributes([
+      { key: phaseKey, value: state.phase },
+      { key: lastErrorClassKey, value: state.lastErrorClass },
+    ]);
   }
 }
