@@ -48,7 +48,7 @@ export interface GrantState {
 }
 export const grantState = defineQuery<GrantState>('state');
 
-/** Search attributes an operator filters by in the Temporal UI. All are Keywords but the counters. */
+/** Search attributes an operator filters by in the Temporal UI. All are Keywords. */
 export const searchAttributeNames = {
   organizationId: 'OrganizationId',
   scope: 'TerminationScope',
