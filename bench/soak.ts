@@ -3,7 +3,8 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { createLoad } from './soak/load.ts';
 import { judge, untilQuiet } from './soak/verdict.ts';
-import { type Part, raise } from './soak/world.ts';
+import type { Part } from './soak/parts.ts';
+import { raise } from './soak/world.ts';
 
 const { values } = parseArgs({
   options: { minutes: { type: 'string', default: '5' }, rate: { type: 'string', default: '5' } },
@@ -40,7 +41,8 @@ try {
   );
   for (const { name, expected, found } of verdict)
     say(`${expected === found ? 'ok   ' : 'WRONG'} ${name.padEnd(44)} expected ${expected}, found ${found}`);
-  for (const [answer, n] of [...answers].toSorted()) say(`      ${answer.padEnd(24)} ${n}`);
+  for (const [answer, n] of [...answers].toSorted(([a], [b]) => a.localeCompare(b)))
+    say(`      ${answer.padEnd(24)} ${n}`);
   say(`      memory, MB: first ${JSON.stringify(samples.at(0))}, last ${JSON.stringify(samples.at(-1))}`);
   for (const line of wrong.slice(0, 10)) say(`      ${line}`);
   mkdirSync(new URL('results/', import.meta.url), { recursive: true });

@@ -1,6 +1,5 @@
 /** The API process: configuration → dependencies → app → listen → drain. */
 import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
 import type { Logger } from 'pino';
 import { createApp } from './api/app.ts';
 import { createCursors } from './api/cursors.ts';
@@ -10,6 +9,7 @@ import { createSigningKeys } from './api/signing-keys.ts';
 import { createTokenVerifier } from './api/token-verifier.ts';
 import { type Config, ConfigError, loadConfig } from './config.ts';
 import { buildApiDependencies, createLogger } from './dependencies.ts';
+import { portOf } from './metrics/port-of.ts';
 
 export interface RunningApi {
   /** Base address, with the port that was given where `PORT` is 0. */
@@ -37,7 +37,7 @@ export async function startApi(config: Config, logger: Logger): Promise<RunningA
   const server = createHttpServer(app);
   server.listen(config.http.port, config.http.host);
   await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
+  const port = portOf(server);
   logger.info({ host: config.http.host, port }, 'api ready');
   return {
     url: `http://127.0.0.1:${port}`,

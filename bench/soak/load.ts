@@ -32,7 +32,8 @@ export function createLoad({ urls, issuer, authModule }: World, perSecond: numbe
     requests: 0,
     retries: 0,
   };
-  let [running, turn, number] = [true, 0, 0];
+  const stopping = new AbortController();
+  let [turn, number] = [0, 0];
 
   /** Repeats what got no answer, or a 503 or 409 that asks for it, with the same key; gives up never. */
   async function send(label: string, method: string, path: string, token: string, body?: object): Promise<Answered> {
@@ -110,7 +111,7 @@ export function createLoad({ urls, issuer, authModule }: World, perSecond: numbe
 
   const done = (async () => {
     const open = new Set<Promise<void>>();
-    while (running) {
+    while (!stopping.signal.aborted) {
       const one = story().catch((error: unknown) => void told.wrong.push(String(error)));
       open.add(one);
       void one.then(() => open.delete(one));
@@ -118,5 +119,5 @@ export function createLoad({ urls, issuer, authModule }: World, perSecond: numbe
     }
     await Promise.all(open);
   })();
-  return { told, stop: () => ((running = false), done) };
+  return { told, stop: () => (stopping.abort(), done) };
 }

@@ -5,7 +5,7 @@ import { prefix } from './naming.ts';
 /** Every process that is scraped reads the same rows: however often it is asked, they are read once in this time. */
 const FRESH_MS = 5_000;
 
-const help: Record<keyof Backlog, string> = {
+const help = {
   terminations_running: 'Terminations that the Auth Module has not confirmed.',
   oldest_unconfirmed_termination_seconds: 'Age of the oldest termination that is not confirmed.',
   stalled_terminations: 'Running terminations without an outcome for two minutes.',
@@ -24,7 +24,8 @@ const help: Record<keyof Backlog, string> = {
   oldest_unsealed_audit_event_seconds: 'Age of the oldest audit event that is not in its hash chain.',
   auth_module_calls_leased: 'Calls to the Auth Module in flight, over all processes.',
   auth_module_clock_ahead_seconds: 'How far the clock of the Auth Module is ahead for certain.',
-};
+} satisfies Record<keyof Backlog, string>;
+const isFigure = (name: string): name is keyof Backlog => Object.hasOwn(help, name);
 
 /**
  * What is still to be done, read from PostgreSQL when somebody scrapes. No label names an organization, for those have no
@@ -42,7 +43,9 @@ export function registerBacklog(registry: Registry, read: () => Promise<Backlog 
   const gaugeOf = (name: string, text: string) =>
     new Gauge({ name: prefix + name, help: text, registers: [registry], collect });
   const success = gaugeOf('backlog_read_success', 'Whether the figures of the backlog could be read.');
-  const gauges = (Object.keys(help) as (keyof Backlog)[]).map((name) => [name, gaugeOf(name, help[name])] as const);
+  const gauges = Object.keys(help)
+    .filter(isFigure)
+    .map((name) => [name, gaugeOf(name, help[name])] as const);
 }
 
 /** All metrics of a registry are collected side by side: they share one reading, which is made at most every five seconds. */

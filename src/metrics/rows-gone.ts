@@ -2,8 +2,6 @@ import { Counter, type Registry } from 'prom-client';
 import type { Activities } from '../activities/index.ts';
 import { prefix } from './naming.ts';
 
-type Activity = (input: never) => Promise<unknown>;
-
 /** The same activities; one that finds no row for its workflow is counted: the database is behind Temporal, and somebody must know. */
 export function watchedActivities(activities: Activities, registry: Registry): Activities {
   const gone = new Counter({
@@ -12,13 +10,13 @@ export function watchedActivities(activities: Activities, registry: Registry): A
     labelNames: ['activity'] as const,
     registers: [registry],
   });
-  const watch = <A extends Activity>(activity: string, run: A): A =>
-    (async (input: never) => {
+  const watch =
+    <Input, Answer>(activity: string, run: (input: Input) => Promise<Answer>) =>
+    async (input: Input): Promise<Answer> => {
       const answer = await run(input);
       if (isGone(answer)) gone.inc({ activity });
       return answer;
-      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the same function, seen from outside
-    }) as unknown as A;
+    };
   return {
     endSessions: watch('endSessions', activities.endSessions),
     verifyTermination: watch('verifyTermination', activities.verifyTermination),

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { Registry } from 'prom-client';
+import type { Registry } from 'prom-client';
 import { expect, it } from 'vitest';
 import { createObserveRequest } from '../../src/api/metrics.ts';
 import { measuredAuthModule } from '../../src/metrics/auth-module-calls.ts';

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { pino } from 'pino';
 import { expect, it } from 'vitest';
 import { type Removed, retentionStep, startRetention } from '../../src/retention/retention.ts';
-import { database, day, days, idsOf, now, session, test, useRetention, walk } from './use-retention.ts';
+import { database, day, days, idsOf, session, test, useRetention, walk } from './use-retention.ts';
 
 useRetention();
 

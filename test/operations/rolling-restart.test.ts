@@ -25,7 +25,7 @@ it(
     const statuses = new Map<number, number>();
     const count = (status: number) => statuses.set(status, (statuses.get(status) ?? 0) + 1);
     const terminations: TerminationView[] = [];
-    let rolling = true;
+    const rolling = new AbortController();
 
     async function signInAndEnd(n: number): Promise<void> {
       const session = {
@@ -53,7 +53,7 @@ it(
     }
     const load = (async () => {
       const running: Promise<void>[] = [];
-      for (let n = 0; rolling; n++) {
+      for (let n = 0; !rolling.signal.aborted; n++) {
         running.push(signInAndEnd(n));
         await sleep(100);
       }
@@ -70,7 +70,7 @@ it(
     await sleep(1_500);
     await Promise.all([replace(apis, processes.api), replace(workers, processes.worker)]);
     await sleep(1_500);
-    rolling = false;
+    rolling.abort();
     await load;
 
     expect([...statuses.keys()].filter((status) => ![200, 202].includes(status))).toEqual([]);

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { historyFromJSON } from '@temporalio/common/lib/proto-utils.js';
 import { bundleWorkflowCode, DefaultLogger, Worker } from '@temporalio/worker';
 import { afterAll, expect, it } from 'vitest';
-// installs the runtime of this process, which can be done once
+// oxlint-disable-next-line import/no-unassigned-import -- installs the runtime of this process, which can be done once
 import '../harness/stack.ts';
 
 // inside the checkout, so that its packages are found
