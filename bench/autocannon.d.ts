@@ -1,6 +1,15 @@
 declare module 'autocannon' {
-  interface Histogram { average: number; p50: number; p99: number }
-  interface Result { non2xx: number; errors: number; requests: Histogram; latency: Histogram }
+  interface Histogram {
+    average: number;
+    p50: number;
+    p99: number;
+  }
+  interface Result {
+    non2xx: number;
+    errors: number;
+    requests: Histogram;
+    latency: Histogram;
+  }
   interface Options {
     url: string;
     connections: number;

@@ -1,9 +1,17 @@
 import type { BenchStack } from './stack.ts';
 
 /** Puts `count` sessions of one organization, one chain each, into the database and the Auth Module, without the door: what is measured comes after. */
-export async function seedSessions({ pool, authModule }: BenchStack, organization: string, count: number, users = count): Promise<void> {
+export async function seedSessions(
+  { pool, authModule }: BenchStack,
+  organization: string,
+  count: number,
+  users = count,
+): Promise<void> {
   await pool.query(`insert into organizations (id) values ($1) on conflict do nothing`, [organization]);
-  await pool.query(`insert into users (organization_id, id) select $1, 'user-' || n from generate_series(0, $2::int - 1) n on conflict do nothing`, [organization, users]);
+  await pool.query(
+    `insert into users (organization_id, id) select $1, 'user-' || n from generate_series(0, $2::int - 1) n on conflict do nothing`,
+    [organization, users],
+  );
   await pool.query(
     `insert into sessions (organization_id, id, user_id, started_at, recorded_at, last_seen_at, expires_at)
       select $1, $1 || '-session-' || n, 'user-' || (n % $3::int), current_instant(), current_instant(), current_instant(), current_instant() + interval '13 days' from generate_series(0, $2::int - 1) n`,
@@ -16,7 +24,13 @@ export async function seedSessions({ pool, authModule }: BenchStack, organizatio
   );
   const sessionStartedAt = new Date(Date.now() - 1_000).toISOString();
   authModule.chains.addMany(
-    Array.from({ length: count }, (_, n) => ({ chainId: `${organization}-chain-${n}`, sessionId: `${organization}-session-${n}`, organizationId: organization, userId: `user-${n % users}`, sessionStartedAt })),
+    Array.from({ length: count }, (_, n) => ({
+      chainId: `${organization}-chain-${n}`,
+      sessionId: `${organization}-session-${n}`,
+      organizationId: organization,
+      userId: `user-${n % users}`,
+      sessionStartedAt,
+    })),
   );
 }
 
@@ -28,18 +42,35 @@ export interface TerminationAnswer {
 }
 
 /** One terminating call; resolves with the answer and how long it took, in milliseconds. */
-export async function terminate(stack: BenchStack, token: string, path: string, prefer: string): Promise<{ ms: number; termination: TerminationAnswer }> {
+export async function terminate(
+  stack: BenchStack,
+  token: string,
+  path: string,
+  prefer: string,
+): Promise<{ ms: number; termination: TerminationAnswer }> {
   const began = performance.now();
-  const response = await fetch(`${stack.url}${path}`, { method: 'POST', headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json', prefer }, body: '{}' });
+  const response = await fetch(`${stack.url}${path}`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json', prefer },
+    body: '{}',
+  });
   const text = await response.text();
   if (!response.ok) throw new Error(`${response.status} ${text}`);
   return { ms: performance.now() - began, termination: JSON.parse(text) as TerminationAnswer };
 }
 
 /** Asks until the termination is completed; resolves with when that was, in milliseconds since `began`. */
-export async function completed(stack: BenchStack, token: string, organization: string, id: string, began: number): Promise<{ ms: number; termination: TerminationAnswer }> {
+export async function completed(
+  stack: BenchStack,
+  token: string,
+  organization: string,
+  id: string,
+  began: number,
+): Promise<{ ms: number; termination: TerminationAnswer }> {
   for (;;) {
-    const response = await fetch(`${stack.url}/v1/organizations/${organization}/terminations/${id}`, { headers: { authorization: `Bearer ${token}` } });
+    const response = await fetch(`${stack.url}/v1/organizations/${organization}/terminations/${id}`, {
+      headers: { authorization: `Bearer ${token}` },
+    });
     if (!response.ok) throw new Error(`${response.status} ${await response.text()}`);
     const termination = (await response.json()) as TerminationAnswer;
     if (termination.status === 'completed') return { ms: performance.now() - began, termination };

@@ -32,15 +32,32 @@ const dataDirectory = join(projectDirectory, '.data', 'bench');
 export async function raise(say: (line: string) => void): Promise<BenchStack> {
   mkdirSync(dataDirectory, { recursive: true });
   const cli = await findTemporalCli({ log: say });
-  const postgres = await ensurePostgres({ dataDir: join(dataDirectory, 'postgres'), settings: { shared_buffers: '512MB', max_connections: '200', max_wal_size: '4GB' } });
+  const postgres = await ensurePostgres({
+    dataDir: join(dataDirectory, 'postgres'),
+    settings: { shared_buffers: '512MB', max_connections: '200', max_wal_size: '4GB' },
+  });
   const name = `bench_${process.pid}`;
   const databaseUrl = await createDatabase(postgres.url, name);
   await migrate(databaseUrl);
-  const temporal = await startTemporal({ cli, port: await freePort(), namespace: 'default', logFile: join(dataDirectory, 'temporal.log') });
+  const temporal = await startTemporal({
+    cli,
+    port: await freePort(),
+    namespace: 'default',
+    logFile: join(dataDirectory, 'temporal.log'),
+  });
   const [issuer, authModule, port] = await Promise.all([startIssuer(), startFaultyAuthModule(), freePort()]);
   const environment = {
-    PORT: String(port), HOST: '127.0.0.1', DATABASE_URL: databaseUrl, TEMPORAL_ADDRESS: temporal.address, AUTH_MODULE_URL: authModule.url, AUTH_MODULE_TOKEN: authModule.token,
-    JWT_ISSUER: issuer.issuer, JWT_AUDIENCE: issuer.audience, JWKS_URL: issuer.jwksUrl, WRITES_PER_MINUTE: '0', LOG_LEVEL: 'warn',
+    PORT: String(port),
+    HOST: '127.0.0.1',
+    DATABASE_URL: databaseUrl,
+    TEMPORAL_ADDRESS: temporal.address,
+    AUTH_MODULE_URL: authModule.url,
+    AUTH_MODULE_TOKEN: authModule.token,
+    JWT_ISSUER: issuer.issuer,
+    JWT_AUDIENCE: issuer.audience,
+    JWKS_URL: issuer.jwksUrl,
+    WRITES_PER_MINUTE: '0',
+    LOG_LEVEL: 'warn',
   };
   const api = run('src/api.ts', environment);
   const worker = run('src/worker.ts', { ...environment, LOG_LEVEL: 'info' });
@@ -48,8 +65,16 @@ export async function raise(say: (line: string) => void): Promise<BenchStack> {
   await until(async () => (await fetch(`${url}/readyz`)).ok);
   const pool = new pg.Pool({ connectionString: databaseUrl, max: 8 });
   return {
-    url, databaseUrl, pool, issuer, authModule, environment, temporalAddress: temporal.address, workerPid: worker.pid ?? 0,
-    adminToken: (organization) => issuer.token({ sub: 'admin', roles: ['org_admin'], org_id: organization, sid: `admin-of-${organization}` }),
+    url,
+    databaseUrl,
+    pool,
+    issuer,
+    authModule,
+    environment,
+    temporalAddress: temporal.address,
+    workerPid: worker.pid ?? 0,
+    adminToken: (organization) =>
+      issuer.token({ sub: 'admin', roles: ['org_admin'], org_id: organization, sid: `admin-of-${organization}` }),
     async stop() {
       await Promise.all([end(api), end(worker)]);
       await pool.end();
@@ -65,10 +90,19 @@ export async function raise(say: (line: string) => void): Promise<BenchStack> {
 
 function run(file: string, environment: Record<string, string>): ChildProcess {
   const log = openSync(join(dataDirectory, `${file.split('/').at(-1) ?? 'process'}.log`), 'w');
-  const child = spawn(process.execPath, [...(process.env['BENCH_PROFILE'] === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${process.env['BENCH_PROFILE']}`]), join(projectDirectory, file)], {
-    env: { ...process.env, ...environment },
-    stdio: ['ignore', log, log],
-  });
+  const child = spawn(
+    process.execPath,
+    [
+      ...(process.env['BENCH_PROFILE'] === undefined
+        ? []
+        : ['--cpu-prof', `--cpu-prof-dir=${process.env['BENCH_PROFILE']}`]),
+      join(projectDirectory, file),
+    ],
+    {
+      env: { ...process.env, ...environment },
+      stdio: ['ignore', log, log],
+    },
+  );
   process.once('exit', () => child.kill('SIGKILL'));
   return child;
 }

@@ -3,7 +3,8 @@ import { Migration } from '@mikro-orm/migrations';
 /** The first schema: organizations, users, sessions, refresh-token chains, terminations (which are the fences), grants, audit. */
 export class Migration20261124000000_initial extends Migration {
   override up(): void {
-    for (const part of [clock, people, sessions, terminations, grants, sessionStates, audit, machinery]) this.addSql(part);
+    for (const part of [clock, people, sessions, terminations, grants, sessionStates, audit, machinery])
+      this.addSql(part);
   }
 }
 

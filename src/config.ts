@@ -46,7 +46,12 @@ const shape = (e: Environment) => ({
   http: { port: e.PORT, host: e.HOST },
   database: { url: e.DATABASE_URL, poolSize: e.DATABASE_POOL_SIZE },
   temporal: { address: e.TEMPORAL_ADDRESS, namespace: e.TEMPORAL_NAMESPACE, taskQueue: e.TEMPORAL_TASK_QUEUE },
-  authModule: { url: e.AUTH_MODULE_URL, token: e.AUTH_MODULE_TOKEN, timeoutMs: e.AUTH_MODULE_TIMEOUT_MS, concurrency: e.AUTH_MODULE_CONCURRENCY },
+  authModule: {
+    url: e.AUTH_MODULE_URL,
+    token: e.AUTH_MODULE_TOKEN,
+    timeoutMs: e.AUTH_MODULE_TIMEOUT_MS,
+    concurrency: e.AUTH_MODULE_CONCURRENCY,
+  },
   jwt: {
     issuer: e.JWT_ISSUER,
     audience: e.JWT_AUDIENCE,
@@ -72,7 +77,9 @@ const shape = (e: Environment) => ({
 /** Every problem of the environment at once, one line each. */
 export class ConfigError extends Error {
   constructor(problems: string[]) {
-    super(`The configuration has ${problems.length === 1 ? 'a problem' : `${problems.length} problems`}:\n${problems.map((p) => `  ${p}`).join('\n')}`);
+    super(
+      `The configuration has ${problems.length === 1 ? 'a problem' : `${problems.length} problems`}:\n${problems.map((p) => `  ${p}`).join('\n')}`,
+    );
     this.name = 'ConfigError';
   }
 }
@@ -81,13 +88,20 @@ export class ConfigError extends Error {
 export function loadConfig(environment: NodeJS.ProcessEnv = process.env): Config {
   const present = Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== ''));
   const parsed = environmentSchema.safeParse(present);
-  const problems = parsed.success ? [] : parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${Object.hasOwn(present, String(issue.path[0])) ? issue.message : 'is required'}`);
-  if (parsed.success && parsed.data.GRANT_MIN_SECONDS > parsed.data.GRANT_MAX_SECONDS) problems.push('GRANT_MIN_SECONDS: must not exceed GRANT_MAX_SECONDS');
+  const problems = parsed.success
+    ? []
+    : parsed.error.issues.map(
+        (issue) =>
+          `${issue.path.join('.')}: ${Object.hasOwn(present, String(issue.path[0])) ? issue.message : 'is required'}`,
+      );
+  if (parsed.success && parsed.data.GRANT_MIN_SECONDS > parsed.data.GRANT_MAX_SECONDS)
+    problems.push('GRANT_MIN_SECONDS: must not exceed GRANT_MAX_SECONDS');
   if (!parsed.success || problems.length > 0) throw new ConfigError(problems);
   return deepFreeze(shape(parsed.data));
 }
 
 function deepFreeze<T extends object>(value: T): T {
-  for (const inner of Object.values(value)) if (typeof inner === 'object' && inner !== null) deepFreeze(inner as object);
+  for (const inner of Object.values(value))
+    if (typeof inner === 'object' && inner !== null) deepFreeze(inner as object);
   return Object.freeze(value);
 }

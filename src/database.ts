@@ -108,8 +108,17 @@ export function isDatabaseUnavailable(error: unknown): boolean {
   for (let e = error; e instanceof Error; e = e.cause) {
     const code = 'code' in e && typeof e.code === 'string' ? e.code : '';
     if (/^(08|57P|53300|ECONNREFUSED|ECONNRESET|EPIPE|ENOTFOUND|ETIMEDOUT|EAI_AGAIN)/.test(code)) return true;
-    if (e.name === 'DriverException' && /Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error/.test(e.message)) return true;
-    if (/Connection terminated|timeout exceeded when trying to connect|not queryable|Query read timeout/.test(e.message)) return true;
+    if (
+      e.name === 'DriverException' &&
+      /Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error/.test(
+        e.message,
+      )
+    )
+      return true;
+    if (
+      /Connection terminated|timeout exceeded when trying to connect|not queryable|Query read timeout/.test(e.message)
+    )
+      return true;
   }
   return false;
 }
@@ -117,5 +126,9 @@ export function isDatabaseUnavailable(error: unknown): boolean {
 /** The public error for a failure that only the database explains; anything else is passed through. */
 export const publicDatabaseError = (error: unknown): unknown =>
   isDatabaseUnavailable(error)
-    ? new ServiceError('database-unavailable', 'The database cannot be reached; nothing was changed and a retry is safe.', { cause: error, headers: { 'Retry-After': '1' } })
+    ? new ServiceError(
+        'database-unavailable',
+        'The database cannot be reached; nothing was changed and a retry is safe.',
+        { cause: error, headers: { 'Retry-After': '1' } },
+      )
     : error;

@@ -27,7 +27,10 @@ export const createLogger = (config: Pick<Config, 'logLevel'>, destination?: Des
   destination === undefined ? pino({ level: config.logLevel }) : pino({ level: config.logLevel }, destination);
 
 /** Connects lazily and impatiently: a Temporal that is away fails a call in a fifth of a second instead of twenty. */
-export function createTemporalClient({ temporal }: Pick<Config, 'temporal'>): { client: Client; connection: Connection } {
+export function createTemporalClient({ temporal }: Pick<Config, 'temporal'>): {
+  client: Client;
+  connection: Connection;
+} {
   const { connectionOptions } = loadClientConnectConfig();
   const connection = Connection.lazy({
     ...connectionOptions,
@@ -37,7 +40,8 @@ export function createTemporalClient({ temporal }: Pick<Config, 'temporal'>): { 
   return { client: new Client({ connection, namespace: temporal.namespace }), connection };
 }
 
-const createAuthModule = ({ authModule: { url, token, timeoutMs } }: Config) => createHttpAuthModule({ url, token, timeoutMs });
+const createAuthModule = ({ authModule: { url, token, timeoutMs } }: Config) =>
+  createHttpAuthModule({ url, token, timeoutMs });
 
 const READINESS_TIMEOUT_MS = 1_000;
 type DependencyState = { status: 'up' | 'down'; detail?: string };
@@ -56,7 +60,11 @@ const createReadiness = (config: Config, database: Database, connection: Connect
   return async (): Promise<Record<'database' | 'temporal' | 'authModule', DependencyState>> => {
     const [databaseState, temporalState, authModuleState] = await Promise.all([
       settle(() => row(database.pool, sql`select 1 from organizations limit 1`)),
-      settle(() => connection.withDeadline(Date.now() + READINESS_TIMEOUT_MS, () => connection.workflowService.describeNamespace({ namespace: config.temporal.namespace }))),
+      settle(() =>
+        connection.withDeadline(Date.now() + READINESS_TIMEOUT_MS, () =>
+          connection.workflowService.describeNamespace({ namespace: config.temporal.namespace }),
+        ),
+      ),
       settle(() => probeAuthModule(authModule, AbortSignal.timeout(READINESS_TIMEOUT_MS))),
     ]);
     return { database: databaseState, temporal: temporalState, authModule: authModuleState };
@@ -70,11 +78,19 @@ const rejectAfter = (ms: number): Promise<never> =>
 
 /** What the API process needs. */
 export async function buildApiDependencies(config: Config, logger: Logger) {
-  const database = await openDatabase({ url: config.database.url, applicationName: 'session-management-api', poolSize: config.database.poolSize, connectTimeoutMs: 900 });
+  const database = await openDatabase({
+    url: config.database.url,
+    applicationName: 'session-management-api',
+    poolSize: config.database.poolSize,
+    connectTimeoutMs: 900,
+  });
   const { client, connection } = createTemporalClient(config);
   const changes = createChangeFeed({ url: config.database.url });
   const metrics = createRegistry(database);
-  const deliver = measuredDeliver(createDeliver({ database, client, taskQueue: config.temporal.taskQueue, logger }), metrics);
+  const deliver = measuredDeliver(
+    createDeliver({ database, client, taskQueue: config.temporal.taskQueue, logger }),
+    metrics,
+  );
   const arm = createArmGrant({ client, taskQueue: config.temporal.taskQueue });
   return {
     service: createService({ database, changes, deliver, arm, config, onClockDifference: createObserveClock(metrics) }),
@@ -82,7 +98,9 @@ export async function buildApiDependencies(config: Config, logger: Logger) {
     database,
     metrics,
     readiness: createReadiness(config, database, connection),
-    cursorKey: async () => (await row<{ key: Buffer }>(database.pool, sql`select key from service_keys where name = 'cursor'`))?.key ?? Promise.reject(new Error('the schema has no cursor key')),
+    cursorKey: async () =>
+      (await row<{ key: Buffer }>(database.pool, sql`select key from service_keys where name = 'cursor'`))?.key ??
+      Promise.reject(new Error('the schema has no cursor key')),
     async close() {
       await changes.close();
       await connection.close();
@@ -93,11 +111,18 @@ export async function buildApiDependencies(config: Config, logger: Logger) {
 
 /** What the worker process needs. */
 export async function buildWorkerDependencies(config: Config, logger: Logger) {
-  const database = await openDatabase({ url: config.database.url, applicationName: 'session-management-worker', poolSize: config.database.poolSize });
+  const database = await openDatabase({
+    url: config.database.url,
+    applicationName: 'session-management-worker',
+    poolSize: config.database.poolSize,
+  });
   const { client, connection } = createTemporalClient(config);
   const leaseMs = config.authModule.timeoutMs + 10_000;
   const metrics = createRegistry(database);
-  const authModule = limitedAuthModule(measuredAuthModule(createAuthModule(config), metrics), createCallSlots({ database, concurrency: config.authModule.concurrency, leaseMs }));
+  const authModule = limitedAuthModule(
+    measuredAuthModule(createAuthModule(config), metrics),
+    createCallSlots({ database, concurrency: config.authModule.concurrency, leaseMs }),
+  );
   const { verifyAfterSeconds, accessTokenTtlSeconds } = config;
   return {
     database,
@@ -105,8 +130,20 @@ export async function buildWorkerDependencies(config: Config, logger: Logger) {
     connection,
     metrics,
     onRemoved: createCountRemoved(metrics),
-    deliver: measuredDeliver(createDeliver({ database, client, taskQueue: config.temporal.taskQueue, logger, timeoutMs: 5_000 }), metrics),
-    activities: watchedActivities(createActivities({ database, authModule, verifyAfterSeconds, accessTokenTtlSeconds, onFound: createCountFound(metrics) }), metrics),
+    deliver: measuredDeliver(
+      createDeliver({ database, client, taskQueue: config.temporal.taskQueue, logger, timeoutMs: 5_000 }),
+      metrics,
+    ),
+    activities: watchedActivities(
+      createActivities({
+        database,
+        authModule,
+        verifyAfterSeconds,
+        accessTokenTtlSeconds,
+        onFound: createCountFound(metrics),
+      }),
+      metrics,
+    ),
     async close() {
       await connection.close();
       await database.close();

@@ -61,7 +61,8 @@ export class ServiceError extends Error {
 }
 
 /** The one answer for an id that is foreign, malformed or absent: the three must not be told apart. */
-export const notFound = (): ServiceError => new ServiceError('not-found', 'There is no such resource in this organization.');
+export const notFound = (): ServiceError =>
+  new ServiceError('not-found', 'There is no such resource in this organization.');
 
 /** A single refused field. */
 export const invalidField = (pointer: string, message: string): ServiceError =>

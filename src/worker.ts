@@ -3,7 +3,14 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { existsSync } from 'node:fs';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
-import { GracefulShutdownPeriodExpiredError, makeTelemetryFilterString, NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporalio/worker';
+import {
+  GracefulShutdownPeriodExpiredError,
+  makeTelemetryFilterString,
+  NativeConnection,
+  Runtime,
+  Worker,
+  type WorkerOptions,
+} from '@temporalio/worker';
 import type { Logger } from 'pino';
 import { type Config, ConfigError, loadConfig } from './config.ts';
 import { buildWorkerDependencies, createLogger } from './dependencies.ts';
@@ -30,13 +37,24 @@ export interface WorkerStart extends Partial<WorkerOptions> {
 }
 
 /** Starts a worker. The dispatcher runs at once; the Temporal worker as soon as the server can be reached, for which it waits without end. */
-export async function startWorker(config: Config, logger: Logger, { temporalMetricsUrl, ...overrides }: WorkerStart = {}): Promise<RunningWorker> {
+export async function startWorker(
+  config: Config,
+  logger: Logger,
+  { temporalMetricsUrl, ...overrides }: WorkerStart = {},
+): Promise<RunningWorker> {
   const dependencies = await buildWorkerDependencies(config, logger);
   const stop = new AbortController();
   let isReady = false;
-  const pages = config.metricsPort === undefined ? undefined : await startMetricsServer({
-    port: config.metricsPort, host: config.http.host, registry: dependencies.metrics, temporalMetricsUrl, isReady: () => isReady,
-  });
+  const pages =
+    config.metricsPort === undefined
+      ? undefined
+      : await startMetricsServer({
+          port: config.metricsPort,
+          host: config.http.host,
+          registry: dependencies.metrics,
+          temporalMetricsUrl,
+          isReady: () => isReady,
+        });
   const dispatcher = startDispatcher({ ...dependencies, logger });
   const retention = startRetention({ ...dependencies, logger, sessionRetentionDays: config.sessionRetentionDays });
   const run = async () => {
@@ -44,7 +62,12 @@ export async function startWorker(config: Config, logger: Logger, { temporalMetr
       const connection = await connect(config, logger, stop.signal);
       if (connection === undefined) return;
       await createSearchAttributes(dependencies.connection, config.temporal.namespace, logger);
-      const worker = await Worker.create({ ...workerOptions(config), connection, activities: dependencies.activities, ...overrides });
+      const worker = await Worker.create({
+        ...workerOptions(config),
+        connection,
+        activities: dependencies.activities,
+        ...overrides,
+      });
       const ran = worker.run();
       // asked to stop while it was being made
       if (stop.signal.aborted) worker.shutdown();
@@ -72,9 +95,16 @@ function leaveToOthers(error: unknown, logger: Logger): void {
 async function connect(config: Config, logger: Logger, signal: AbortSignal): Promise<NativeConnection | undefined> {
   for (let attempt = 1; !signal.aborted; attempt++) {
     try {
-      return await NativeConnection.connect({ ...loadClientConnectConfig().connectionOptions, address: config.temporal.address });
+      return await NativeConnection.connect({
+        ...loadClientConnectConfig().connectionOptions,
+        address: config.temporal.address,
+      });
     } catch (error) {
-      if (attempt % 30 === 1) logger.warn({ address: config.temporal.address, error: error instanceof Error ? error.name : 'unknown' }, 'Temporal cannot be reached; trying again');
+      if (attempt % 30 === 1)
+        logger.warn(
+          { address: config.temporal.address, error: error instanceof Error ? error.name : 'unknown' },
+          'Temporal cannot be reached; trying again',
+        );
       await delay(RETRY_MS, undefined, { signal }).catch(() => undefined);
     }
   }
@@ -87,7 +117,9 @@ const bundle = fileURLToPath(new URL('../workflow-bundle.js', import.meta.url));
 const workerOptions = (config: Config): WorkerOptions => ({
   namespace: config.temporal.namespace,
   taskQueue: config.temporal.taskQueue,
-  ...(existsSync(bundle) ? { workflowBundle: { codePath: bundle } } : { workflowsPath: fileURLToPath(new URL('./workflows/index.ts', import.meta.url)) }),
+  ...(existsSync(bundle)
+    ? { workflowBundle: { codePath: bundle } }
+    : { workflowsPath: fileURLToPath(new URL('./workflows/index.ts', import.meta.url)) }),
   maxCachedWorkflows: 500,
   maxConcurrentActivityTaskExecutions: 50,
   // finish what runs, then tell it to stop, then go: the process has ended before its orchestrator's patience does
@@ -106,10 +138,24 @@ export async function runWorker(overrides: Partial<WorkerOptions> = {}): Promise
     telemetryOptions: {
       // without it the SDK's native core writes lines of its own, which are not JSON
       logging: { forward: {}, filter: makeTelemetryFilterString({ core: 'WARN', other: 'WARN' }) },
-      ...(metricsAddress === undefined ? {} : { metrics: { prometheus: { bindAddress: metricsAddress, useSecondsForDurations: true, unitSuffix: true, countersTotalSuffix: true } } }),
+      ...(metricsAddress === undefined
+        ? {}
+        : {
+            metrics: {
+              prometheus: {
+                bindAddress: metricsAddress,
+                useSecondsForDurations: true,
+                unitSuffix: true,
+                countersTotalSuffix: true,
+              },
+            },
+          }),
     },
   });
-  const worker = await startWorker(config, logger, { ...overrides, ...(metricsAddress === undefined ? {} : { temporalMetricsUrl: `http://${metricsAddress}/metrics` }) });
+  const worker = await startWorker(config, logger, {
+    ...overrides,
+    ...(metricsAddress === undefined ? {} : { temporalMetricsUrl: `http://${metricsAddress}/metrics` }),
+  });
   process.on('SIGTERM', worker.shutdown).on('SIGINT', worker.shutdown);
   await worker.done;
   logger.info('worker stopped');
@@ -117,7 +163,9 @@ export async function runWorker(overrides: Partial<WorkerOptions> = {}): Promise
 
 if (import.meta.main) {
   await runWorker().catch((error: unknown) => {
-    process.stderr.write(`${error instanceof ConfigError ? error.message : String(error instanceof Error ? error.stack : error)}\n`);
+    process.stderr.write(
+      `${error instanceof ConfigError ? error.message : String(error instanceof Error ? error.stack : error)}\n`,
+    );
     process.exit(1);
   });
 }

@@ -25,7 +25,12 @@ declare module 'vitest' {
 }
 
 /** Skipping time is a feature flag of the server; without the second one each skip costs a second. */
-const timeSkipping = ['--dynamic-config-value', 'frontend.WorkflowTimeSkippingEnabled=true', '--dynamic-config-value', 'history.timerProcessorMaxTimeShift="20ms"'];
+const timeSkipping = [
+  '--dynamic-config-value',
+  'frontend.WorkflowTimeSkippingEnabled=true',
+  '--dynamic-config-value',
+  'history.timerProcessorMaxTimeShift="20ms"',
+];
 
 /** Tests may lose data in a crash of the machine. */
 const careless = { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off', max_connections: '400' };
@@ -37,7 +42,10 @@ export default async function setup(project: TestProject) {
   const [postgres, temporal, bundle] = await Promise.all([
     ensurePostgres({ dataDir: fileURLToPath(new URL('../.data/test-postgres', import.meta.url)), settings: careless }),
     freePort().then((port) => startTemporal({ cli, port, namespace: 'default', extraArgs: timeSkipping })),
-    bundleWorkflowCode({ workflowsPath: fileURLToPath(new URL('../src/workflows/index.ts', import.meta.url)), logger: new DefaultLogger('ERROR') }),
+    bundleWorkflowCode({
+      workflowsPath: fileURLToPath(new URL('../src/workflows/index.ts', import.meta.url)),
+      logger: new DefaultLogger('ERROR'),
+    }),
   ]);
   const bundlePath = join(directory, 'workflow-bundle.js');
   writeFileSync(bundlePath, bundle.code);
@@ -69,7 +77,10 @@ async function dropLeftDatabases(url: string): Promise<void> {
   };
   const admin = new pg.Client({ connectionString: url });
   await admin.connect();
-  const { rows } = await admin.query<{ datname: string }>(`select datname from pg_database where datname ~ '^(test|template)_[0-9]+(_|$)'`);
-  for (const { datname } of rows.filter((database) => isLeft(database.datname))) await admin.query(`drop database if exists ${admin.escapeIdentifier(datname)} with (force)`);
+  const { rows } = await admin.query<{ datname: string }>(
+    `select datname from pg_database where datname ~ '^(test|template)_[0-9]+(_|$)'`,
+  );
+  for (const { datname } of rows.filter((database) => isLeft(database.datname)))
+    await admin.query(`drop database if exists ${admin.escapeIdentifier(datname)} with (force)`);
   await admin.end();
 }

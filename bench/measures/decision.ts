@@ -8,10 +8,17 @@ const burst = 1_000;
 export async function decisionAlone(stack: BenchStack): Promise<Figure[]> {
   const token = await stack.adminToken('burst');
   await seedSessions(stack, 'burst', burst + 60);
-  const decide = async (user: number) => (await terminate(stack, token, `/v1/organizations/burst/users/user-${user}/sessions/terminate`, 'respond-async')).ms;
+  const decide = async (user: number) =>
+    (await terminate(stack, token, `/v1/organizations/burst/users/user-${user}/sessions/terminate`, 'respond-async'))
+      .ms;
   const alone: number[] = [];
   for (let n = 0; n < 60; n++) alone.push(await decide(burst + n));
-  const isDrained = async () => (await stack.pool.query(`select 1 from terminations where organization_id = 'burst' and status = 'running' limit 1`)).rowCount === 0;
+  const isDrained = async () =>
+    (
+      await stack.pool.query(
+        `select 1 from terminations where organization_id = 'burst' and status = 'running' limit 1`,
+      )
+    ).rowCount === 0;
   await until(isDrained, 120_000);
   const began = performance.now();
   let next = 0;
@@ -42,12 +49,27 @@ async function sizeDoesNotMatter(stack: BenchStack): Promise<Figure[]> {
     for (const size of sizes) {
       const token = await stack.adminToken(`size-${size}`);
       // a scope of its own each time, so that nothing is joined: a user who is not there costs what a user costs
-      const body = await terminate(stack, token, `/v1/organizations/size-${size}/users/nobody-${n}/sessions/terminate`, 'respond-async');
+      const body = await terminate(
+        stack,
+        token,
+        `/v1/organizations/size-${size}/users/nobody-${n}/sessions/terminate`,
+        'respond-async',
+      );
       samples.get(size)?.push(body.ms);
     }
   }
   const once: number[] = [];
-  for (const size of sizes) once.push((await terminate(stack, await stack.adminToken(`size-${size}`), `/v1/organizations/size-${size}/sessions/terminate`, 'respond-async')).ms);
+  for (const size of sizes)
+    once.push(
+      (
+        await terminate(
+          stack,
+          await stack.adminToken(`size-${size}`),
+          `/v1/organizations/size-${size}/sessions/terminate`,
+          'respond-async',
+        )
+      ).ms,
+    );
   const [small = [], large = []] = sizes.map((size) => samples.get(size)?.slice(5) ?? []);
   const ratio = percentile(large, 50) / percentile(small, 50);
   return [

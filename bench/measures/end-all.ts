@@ -17,11 +17,17 @@ export async function endAll(stack: BenchStack): Promise<Figure[]> {
     const token = await stack.adminToken(organization);
     const idle = size === largest ? await singleTerminations(stack, 'idle', 15) : [];
     const began = performance.now();
-    const { termination } = await terminate(stack, token, `/v1/organizations/${organization}/sessions/terminate`, 'respond-async');
+    const { termination } = await terminate(
+      stack,
+      token,
+      `/v1/organizations/${organization}/sessions/terminate`,
+      'respond-async',
+    );
     const ending = completed(stack, token, organization, termination.id, began);
     const beside = size === largest ? await singleTerminations(stack, 'beside', 15) : [];
     const done = await ending;
-    if (done.termination.chains.confirmed !== size) throw new Error(`not all confirmed: ${JSON.stringify(done.termination)}`);
+    if (done.termination.chains.confirmed !== size)
+      throw new Error(`not all confirmed: ${JSON.stringify(done.termination)}`);
     ours = size / (done.ms / 1_000);
     figures.push(
       figure('end-all', `${size} sessions: time`, done.ms / 1_000, 's'),
@@ -31,13 +37,27 @@ export async function endAll(stack: BenchStack): Promise<Figure[]> {
     );
     if (size === largest) {
       const ratio = percentile(beside, 50) / percentile(idle, 50);
-      figures.push(figure('end-all', `another organization's single termination meanwhile, beside idle, p50`, ratio, 'x', '<= 1.5', ratio <= 1.5));
+      figures.push(
+        figure(
+          'end-all',
+          `another organization's single termination meanwhile, beside idle, p50`,
+          ratio,
+          'x',
+          '<= 1.5',
+          ratio <= 1.5,
+        ),
+      );
     }
   }
   // the largest again, without anybody beside it, for the comparison with the loop
   const alone = await rateAlone(stack, largest);
   const bare = await bareLoop(stack, largest);
-  return [...figures, figure('end-all', `${largest} sessions alone`, alone, 'chains/s'), figure('end-all', `a bare loop, ${largest} sessions`, bare, 'chains/s'), figure('end-all', 'share of the bare loop', (100 * alone) / bare, '%', '>= 50', alone / bare >= 0.5)];
+  return [
+    ...figures,
+    figure('end-all', `${largest} sessions alone`, alone, 'chains/s'),
+    figure('end-all', `a bare loop, ${largest} sessions`, bare, 'chains/s'),
+    figure('end-all', 'share of the bare loop', (100 * alone) / bare, '%', '>= 50', alone / bare >= 0.5),
+  ];
 }
 
 async function rateAlone(stack: BenchStack, size: number): Promise<number> {
@@ -54,7 +74,17 @@ async function singleTerminations(stack: BenchStack, name: string, times: number
   await seedSessions(stack, organization, times);
   const token = await stack.adminToken(organization);
   const samples: number[] = [];
-  for (let n = 0; n < times; n++) samples.push((await terminate(stack, token, `/v1/organizations/${organization}/sessions/${organization}-session-${n}/terminate`, 'wait=30')).ms);
+  for (let n = 0; n < times; n++)
+    samples.push(
+      (
+        await terminate(
+          stack,
+          token,
+          `/v1/organizations/${organization}/sessions/${organization}-session-${n}/terminate`,
+          'wait=30',
+        )
+      ).ms,
+    );
   return samples.slice(2);
 }
 
@@ -73,8 +103,17 @@ async function bareLoop(stack: BenchStack, size: number): Promise<number> {
       );
       if (rows.length === 0) return;
       const sessionIds = rows.map((row) => row.id);
-      const body = JSON.stringify({ organizationId: 'bare', terminationId: 'bare', sessionIds, chainIds: sessionIds.map((id) => id.replace('session', 'chain')) });
-      const response = await fetch(`${stack.authModule.url}/refresh-chains/invalidate`, { method: 'POST', headers: { authorization: `Bearer ${stack.authModule.token}`, 'content-type': 'application/json' }, body });
+      const body = JSON.stringify({
+        organizationId: 'bare',
+        terminationId: 'bare',
+        sessionIds,
+        chainIds: sessionIds.map((id) => id.replace('session', 'chain')),
+      });
+      const response = await fetch(`${stack.authModule.url}/refresh-chains/invalidate`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${stack.authModule.token}`, 'content-type': 'application/json' },
+        body,
+      });
       await response.json();
     }
   };
@@ -93,7 +132,8 @@ const residentMiB = (pid: number): number => {
 async function historyEvents(stack: BenchStack, terminationId: string): Promise<number> {
   const connection = await Connection.connect({ address: stack.temporalAddress });
   try {
-    return (await new Client({ connection }).workflow.getHandle(`termination:${terminationId}`).describe()).historyLength;
+    return (await new Client({ connection }).workflow.getHandle(`termination:${terminationId}`).describe())
+      .historyLength;
   } finally {
     await connection.close();
   }

@@ -12,32 +12,56 @@ export async function listSessions(stack: BenchStack): Promise<Figure[]> {
   const plan = await explain(stack);
   process.stdout.write(`${plan}\n`);
   const token = await stack.adminToken('big');
-  const requests = Array.from({ length: 500 }, () => ({ method: 'GET' as const, path: `/v1/organizations/big/users/user-${Math.floor(Math.random() * users)}/sessions?limit=50` }));
-  const load = (duration: number) => autocannon({ url: stack.url, connections: 10, duration, headers: { authorization: `Bearer ${token}` }, requests });
+  const requests = Array.from({ length: 500 }, () => ({
+    method: 'GET' as const,
+    path: `/v1/organizations/big/users/user-${Math.floor(Math.random() * users)}/sessions?limit=50`,
+  }));
+  const load = (duration: number) =>
+    autocannon({ url: stack.url, connections: 10, duration, headers: { authorization: `Bearer ${token}` }, requests });
   await load(3);
   const result = await load(seconds);
   if (result.non2xx > 0) throw new Error(`${result.non2xx} answers were not 200`);
   const rate = result.requests.average;
   return [
-    figure('list', `50 rows of one user among ${sessions} sessions, over HTTP`, rate, 'requests/s', '>= 1500', rate >= 1_500),
+    figure(
+      'list',
+      `50 rows of one user among ${sessions} sessions, over HTTP`,
+      rate,
+      'requests/s',
+      '>= 1500',
+      rate >= 1_500,
+    ),
     figure('list', 'latency p50', result.latency.p50, 'ms'),
     figure('list', 'latency p99', result.latency.p99, 'ms'),
-    figure('list', 'plan is an index scan without sort', /Index Scan/.test(plan) && !/Seq Scan on sessions/.test(plan) ? 1 : 0, '', '= 1', /Index Scan/.test(plan) && !/Seq Scan on sessions/.test(plan)),
+    figure(
+      'list',
+      'plan is an index scan without sort',
+      /Index Scan/.test(plan) && !/Seq Scan on sessions/.test(plan) ? 1 : 0,
+      '',
+      '= 1',
+      /Index Scan/.test(plan) && !/Seq Scan on sessions/.test(plan),
+    ),
   ];
 }
 
 async function seed({ pool }: BenchStack): Promise<void> {
   await pool.query(`insert into organizations (id) values ('big')`);
-  await pool.query(`insert into users (organization_id, id) select 'big', 'user-' || n from generate_series(0, ${users - 1}) n`);
+  await pool.query(
+    `insert into users (organization_id, id) select 'big', 'user-' || n from generate_series(0, ${users - 1}) n`,
+  );
   await pool.query(`insert into sessions (organization_id, id, user_id, started_at, recorded_at, last_seen_at, expires_at, ip_address, user_agent, client, authentication_methods)
     select 'big', 'session-' || n, 'user-' || (n % ${users}), now() - interval '1 day', now() - interval '1 day', now() - (n * interval '37 milliseconds'), now() + interval '13 days',
       '198.51.100.' || (n % 250), 'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36', 'web', '{pwd,otp}' from generate_series(1, ${sessions}) n`);
-  await pool.query(`insert into refresh_token_chains (organization_id, id, session_id, user_id, recorded_at) select 'big', 'chain-' || n, 'session-' || n, 'user-' || (n % ${users}), now() from generate_series(1, ${sessions}) n`);
+  await pool.query(
+    `insert into refresh_token_chains (organization_id, id, session_id, user_id, recorded_at) select 'big', 'chain-' || n, 'session-' || n, 'user-' || (n % ${users}), now() from generate_series(1, ${sessions}) n`,
+  );
   await pool.query('vacuum analyze');
 }
 
 async function explain({ pool }: BenchStack): Promise<string> {
-  const { rows } = await pool.query<Record<'QUERY PLAN', string>>(`explain (analyze, buffers) select id, last_seen_at from session_states
+  const { rows } = await pool.query<
+    Record<'QUERY PLAN', string>
+  >(`explain (analyze, buffers) select id, last_seen_at from session_states
     where organization_id = 'big' and user_id = 'user-7' and ended_at is null and over_at is null and (effective_expires_at is null or effective_expires_at > current_instant())
     order by last_seen_at desc, id desc limit 51`);
   return rows.map((row) => row['QUERY PLAN']).join('\n');

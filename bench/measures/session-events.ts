@@ -11,12 +11,27 @@ export async function sessionEvents(stack: BenchStack): Promise<Figure[]> {
   const post = async () => {
     const now = new Date().toISOString();
     const events = Array.from({ length: batch }, (_, n) => ({
-      eventId: randomUUID(), type: 'session.started', occurredAt: now, startedAt: now, organizationId: `events-${n % 10}`, userId: `user-${Math.floor(Math.random() * 5_000)}`,
-      sessionId: randomUUID(), chainId: randomUUID(), ipAddress: '198.51.100.7', userAgent: 'Mozilla/5.0', client: 'web', authenticationMethods: ['pwd'],
+      eventId: randomUUID(),
+      type: 'session.started',
+      occurredAt: now,
+      startedAt: now,
+      organizationId: `events-${n % 10}`,
+      userId: `user-${Math.floor(Math.random() * 5_000)}`,
+      sessionId: randomUUID(),
+      chainId: randomUUID(),
+      ipAddress: '198.51.100.7',
+      userAgent: 'Mozilla/5.0',
+      client: 'web',
+      authenticationMethods: ['pwd'],
     }));
-    const response = await fetch(`${stack.url}/v1/session-events`, { method: 'POST', headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' }, body: JSON.stringify({ events, sentAt: now }) });
+    const response = await fetch(`${stack.url}/v1/session-events`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ events, sentAt: now }),
+    });
     const { results } = (await response.json()) as { results: { outcome: string }[] };
-    if (!results.every((result) => result.outcome === 'accepted')) throw new Error(`not all accepted: ${JSON.stringify(results.find((r) => r.outcome !== 'accepted'))}`);
+    if (!results.every((result) => result.outcome === 'accepted'))
+      throw new Error(`not all accepted: ${JSON.stringify(results.find((r) => r.outcome !== 'accepted'))}`);
   };
   await post();
   const began = performance.now();

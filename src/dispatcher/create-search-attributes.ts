@@ -10,9 +10,14 @@ const ALREADY_EXISTS = 6; // gRPC status code
 export async function createSearchAttributes(connection: Connection, namespace: string, logger: Logger): Promise<void> {
   const searchAttributes = Object.fromEntries(Object.values(searchAttributeNames).map((name) => [name, KEYWORD]));
   try {
-    await connection.withDeadline(Date.now() + 5_000, () => connection.operatorService.addSearchAttributes({ namespace, searchAttributes }));
+    await connection.withDeadline(Date.now() + 5_000, () =>
+      connection.operatorService.addSearchAttributes({ namespace, searchAttributes }),
+    );
   } catch (error) {
     if (typeof error === 'object' && error !== null && 'code' in error && error.code === ALREADY_EXISTS) return;
-    logger.warn({ type: SearchAttributeType.KEYWORD, names: Object.keys(searchAttributes) }, 'search attributes could not be created; filtering in the Temporal UI will lack them');
+    logger.warn(
+      { type: SearchAttributeType.KEYWORD, names: Object.keys(searchAttributes) },
+      'search attributes could not be created; filtering in the Temporal UI will lack them',
+    );
   }
 }

@@ -3,7 +3,13 @@ import type { SearchAttributePair } from '@temporalio/common';
 import { sql } from 'kysely';
 import type { Logger } from 'pino';
 import { type Database, row, rows } from '../database.ts';
-import { changed, grantWorkflowId, supportAccessGrantWorkflow, terminateSessionsWorkflow, terminationWorkflowId } from '../workflows/messages.ts';
+import {
+  changed,
+  grantWorkflowId,
+  supportAccessGrantWorkflow,
+  terminateSessionsWorkflow,
+  terminationWorkflowId,
+} from '../workflows/messages.ts';
 import { isUnknownAttribute, organizationKey, scopeKey } from './search-attributes.ts';
 
 export type DecisionKind = 'termination' | 'grant';
@@ -30,7 +36,10 @@ interface Undelivered {
 }
 
 const table = { termination: sql.table('terminations'), grant: sql.table('support_access_grants') };
-const scopeColumn = { termination: sql.raw("scope_kind || ':' || scope_id"), grant: sql.raw("'grant:' || coalesce(user_id, '*')") };
+const scopeColumn = {
+  termination: sql.raw("scope_kind || ':' || scope_id"),
+  grant: sql.raw("'grant:' || coalesce(user_id, '*')"),
+};
 
 /** Where the namespace does not know our search attributes, they are left out for this long: a worker creates them at its start. */
 const WITHOUT_ATTRIBUTES_MS = 60_000;
@@ -50,13 +59,17 @@ export function createDeliver({ database, client, taskQueue, logger, timeoutMs =
         args: [kind === 'termination' ? { terminationId: id } : { grantId: id }],
         workflowIdReusePolicy: 'ALLOW_DUPLICATE',
         typedSearchAttributes: attributes,
-        staticSummary: kind === 'termination' ? `end sessions: ${pending.scope.split(':', 1)[0]}` : 'support access grant',
+        staticSummary:
+          kind === 'termination' ? `end sessions: ${pending.scope.split(':', 1)[0]}` : 'support access grant',
         priority: { priorityKey: pending.scope.startsWith('organization:') ? 4 : 2 },
       }),
     );
   return async (decision) => {
     try {
-      const pending = await row<Undelivered>(database.pool, sql`select organization_id, revision, ${scopeColumn[decision.kind]} as scope from ${table[decision.kind]} where id = ${decision.id}::uuid`);
+      const pending = await row<Undelivered>(
+        database.pool,
+        sql`select organization_id, revision, ${scopeColumn[decision.kind]} as scope from ${table[decision.kind]} where id = ${decision.id}::uuid`,
+      );
       if (pending === undefined) return false;
       try {
         await signal(decision, pending, Date.now() < plainUntil ? [] : attributesOf(pending));
@@ -73,7 +86,10 @@ export function createDeliver({ database, client, taskQueue, logger, timeoutMs =
       );
       return true;
     } catch (error) {
-      logger.warn({ [`${decision.kind}Id`]: decision.id, error: error instanceof Error ? error.name : 'unknown' }, 'a decision could not be delivered yet');
+      logger.warn(
+        { [`${decision.kind}Id`]: decision.id, error: error instanceof Error ? error.name : 'unknown' },
+        'a decision could not be delivered yet',
+      );
       return false;
     }
   };

@@ -26,9 +26,19 @@ const POLL_MS = 1_000;
  * has gone silent: a workflow writes when it will look next, and a row a minute past that is told again, backing off.
  */
 export function startDispatcher({ database, deliver, logger }: DispatcherOptions): Dispatcher {
-  const deliveries = startLoop({ name: 'deliveries', work: () => dispatch(database, deliver), pollMs: POLL_MS, logger });
+  const deliveries = startLoop({
+    name: 'deliveries',
+    work: () => dispatch(database, deliver),
+    pollMs: POLL_MS,
+    logger,
+  });
   const books = startLoop({ name: 'books', work: () => keepBooks(database), pollMs: POLL_MS / 2, logger });
-  const listener = createListener({ url: database.url, channel: 'decisions', onNotify: deliveries.wake, onConnect: deliveries.wake });
+  const listener = createListener({
+    url: database.url,
+    channel: 'decisions',
+    onNotify: deliveries.wake,
+    onConnect: deliveries.wake,
+  });
   return {
     async stop() {
       await Promise.all([deliveries.stop(), books.stop(), listener.close()]);
@@ -55,7 +65,10 @@ async function keepBooks(database: Database): Promise<boolean> {
 }
 
 const tables = { termination: sql.table('terminations'), grant: sql.table('support_access_grants') };
-const open = { termination: sql.raw('verified_at is null'), grant: sql.raw('settled_at is null and voided_at is null and starts_at is not null') };
+const open = {
+  termination: sql.raw('verified_at is null'),
+  grant: sql.raw('settled_at is null and voided_at is null and starts_at is not null'),
+};
 
 /**
  * Takes rows that are due, so that no other process has them in this moment. Undelivered ones come again after 1, 2, 4 …

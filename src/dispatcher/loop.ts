@@ -32,7 +32,10 @@ export function startLoop({ name, work, pollMs, logger }: LoopOptions): Loop {
     while (!stopped) {
       woken = false;
       const more = await work().catch((error: unknown) => {
-        logger.warn({ loop: name, error: error instanceof Error ? error.name : 'unknown' }, 'a round failed; another comes');
+        logger.warn(
+          { loop: name, error: error instanceof Error ? error.name : 'unknown' },
+          'a round failed; another comes',
+        );
         return undefined;
       });
       // after a failure nothing wakes it early: what woke it may be what fails

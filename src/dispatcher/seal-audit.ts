@@ -26,7 +26,20 @@ export const genesisHash = '0'.repeat(64);
 /** SHA-256, hex, over the previous hash and every field: an edit, a removal or an insertion breaks every later link. */
 export const sealHash = (previousHash: string, e: SealedFields): string =>
   createHash('sha256')
-    .update(JSON.stringify([previousHash, e.id, e.organization_id, e.at, e.action, e.actor, e.subject_kind, e.subject_id, e.reason, e.details]))
+    .update(
+      JSON.stringify([
+        previousHash,
+        e.id,
+        e.organization_id,
+        e.at,
+        e.action,
+        e.actor,
+        e.subject_kind,
+        e.subject_id,
+        e.reason,
+        e.details,
+      ]),
+    )
     .digest('hex');
 
 const ORGANIZATIONS_A_ROUND = 20;
@@ -34,21 +47,36 @@ const EVENTS_A_ROUND = 500;
 
 /** Links every audit event that is not yet in its organization's hash chain, one organization at a time; no decision waits for it. */
 export async function sealAudit(database: Database): Promise<void> {
-  const waiting = await rows<{ organization_id: string }>(database.pool, sql`select distinct organization_id from (select organization_id from audit_unsealed limit 5000) q limit ${ORGANIZATIONS_A_ROUND}`);
-  for (const { organization_id } of waiting) await database.transaction((transaction) => sealOrganization(transaction, organization_id));
+  const waiting = await rows<{ organization_id: string }>(
+    database.pool,
+    sql`select distinct organization_id from (select organization_id from audit_unsealed limit 5000) q limit ${ORGANIZATIONS_A_ROUND}`,
+  );
+  for (const { organization_id } of waiting)
+    await database.transaction((transaction) => sealOrganization(transaction, organization_id));
 }
 
 async function sealOrganization(transaction: Transaction, organizationId: string): Promise<void> {
-  const mine = await row<{ locked: boolean }>(transaction, sql`select pg_try_advisory_xact_lock(hashtextextended(${`audit-seal:${organizationId}`}, 0)) as locked`);
+  const mine = await row<{ locked: boolean }>(
+    transaction,
+    sql`select pg_try_advisory_xact_lock(hashtextextended(${`audit-seal:${organizationId}`}, 0)) as locked`,
+  );
   if (mine?.locked !== true) return;
-  const last = await row<{ sequence: string; hash: string }>(transaction, sql`select sequence, hash from audit_seals where organization_id = ${organizationId} order by sequence desc limit 1`);
+  const last = await row<{ sequence: string; hash: string }>(
+    transaction,
+    sql`select sequence, hash from audit_seals where organization_id = ${organizationId} order by sequence desc limit 1`,
+  );
   const events = await rows<SealedFields>(
     transaction,
     sql`select ${sealedColumns} from audit_unsealed u join audit_events e on e.id = u.audit_event_id where u.organization_id = ${organizationId} order by e.at, e.id limit ${EVENTS_A_ROUND}`,
   );
   let previousHash = last?.hash ?? genesisHash;
   const seals = events.map((event, n) => {
-    const seal = { sequence: Number(last?.sequence ?? 0) + n + 1, audit_event_id: event.id, previous_hash: previousHash, hash: sealHash(previousHash, event) };
+    const seal = {
+      sequence: Number(last?.sequence ?? 0) + n + 1,
+      audit_event_id: event.id,
+      previous_hash: previousHash,
+      hash: sealHash(previousHash, event),
+    };
     previousHash = seal.hash;
     return seal;
   });

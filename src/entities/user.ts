@@ -4,5 +4,9 @@ import { defineEntity, p } from '@mikro-orm/core';
 export const User = defineEntity({
   name: 'User',
   tableName: 'users',
-  properties: { organizationId: p.text().primary(), id: p.text().primary(), createdAt: p.datetime(3).defaultRaw('current_instant()') },
+  properties: {
+    organizationId: p.text().primary(),
+    id: p.text().primary(),
+    createdAt: p.datetime(3).defaultRaw('current_instant()'),
+  },
 });

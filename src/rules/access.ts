@@ -21,12 +21,28 @@ export type Operation = (typeof operations)[number];
 /** What each kind of caller may do inside the organization it acts for. */
 export const permissions: Record<'org-admin' | 'global-admin', ReadonlySet<Operation>> = {
   'org-admin': new Set<Operation>([
-    'sessions.read', 'sessions.terminate', 'terminations.read', 'grants.read', 'grants.create', 'grants.change',
-    'grants.revoke', 'flag.read', 'flag.write', 'flag.clear', 'audit.read',
+    'sessions.read',
+    'sessions.terminate',
+    'terminations.read',
+    'grants.read',
+    'grants.create',
+    'grants.change',
+    'grants.revoke',
+    'flag.read',
+    'flag.write',
+    'flag.clear',
+    'audit.read',
   ]),
   // giving access back, never taking more of it
   'global-admin': new Set<Operation>([
-    'sessions.read', 'sessions.terminate', 'terminations.read', 'grants.read', 'grants.revoke', 'flag.read', 'flag.clear', 'audit.read',
+    'sessions.read',
+    'sessions.terminate',
+    'terminations.read',
+    'grants.read',
+    'grants.revoke',
+    'flag.read',
+    'flag.clear',
+    'audit.read',
   ]),
 };
 
@@ -35,7 +51,13 @@ export const machineScopes: Readonly<Record<string, ReadonlySet<Operation>>> = {
   'sessions:ingest': new Set<Operation>(['session-events.ingest']),
   'support-access:check': new Set<Operation>(['support-access.check']),
   'support-access:manage': new Set<Operation>([
-    'flag.read', 'flag.write', 'flag.clear', 'grants.create', 'grants.change', 'grants.revoke', 'grants.read',
+    'flag.read',
+    'flag.write',
+    'flag.clear',
+    'grants.create',
+    'grants.change',
+    'grants.revoke',
+    'grants.read',
   ]),
 };
 
@@ -72,7 +94,8 @@ export interface AdminContext {
   supportAccessGrantId: string | null;
 }
 
-export type AccessRefusal = 'unauthenticated' | 'session-ended' | 'role-required' | 'organization-forbidden' | 'support-access-required';
+export type AccessRefusal =
+  'unauthenticated' | 'session-ended' | 'role-required' | 'organization-forbidden' | 'support-access-required';
 export type AccessDecision = { allowed: true; context: AdminContext } | { allowed: false; code: AccessRefusal };
 
 const refuse = (code: AccessRefusal): AccessDecision => ({ allowed: false, code });
@@ -82,13 +105,26 @@ export const isMachine = (claims: TokenClaims): boolean =>
   claims.roles === null && claims.sessionId === null && claims.supportAccessGrantId === null;
 
 /** A machine's right comes from its scopes alone; with `org_id` it speaks for that organization only. */
-export function decideMachineAccess(claims: TokenClaims, operation: Operation, organizationId: string | null): AccessDecision {
-  const permitted = claims.scopes.some((scope) => Object.hasOwn(machineScopes, scope) && machineScopes[scope]?.has(operation));
+export function decideMachineAccess(
+  claims: TokenClaims,
+  operation: Operation,
+  organizationId: string | null,
+): AccessDecision {
+  const permitted = claims.scopes.some(
+    (scope) => Object.hasOwn(machineScopes, scope) && machineScopes[scope]?.has(operation),
+  );
   if (!permitted) return refuse('role-required');
-  if (organizationId !== null && claims.organizationId !== null && claims.organizationId !== organizationId) return refuse('organization-forbidden');
+  if (organizationId !== null && claims.organizationId !== null && claims.organizationId !== organizationId)
+    return refuse('organization-forbidden');
   return {
     allowed: true,
-    context: { kind: 'machine', actorId: claims.subject, organizationId: organizationId ?? '', sessionId: null, supportAccessGrantId: null },
+    context: {
+      kind: 'machine',
+      actorId: claims.subject,
+      organizationId: organizationId ?? '',
+      sessionId: null,
+      supportAccessGrantId: null,
+    },
   };
 }
 
@@ -96,7 +132,12 @@ export function decideMachineAccess(claims: TokenClaims, operation: Operation, o
  * Whether this person may perform `operation` in `organizationId` now. A support session, told by the token or by the
  * session's row, is a Global Admin's under its grant, whatever `roles` and `org_id` say.
  */
-export function decidePersonAccess(claims: TokenClaims, facts: CallerFacts, operation: Operation, organizationId: string): AccessDecision {
+export function decidePersonAccess(
+  claims: TokenClaims,
+  facts: CallerFacts,
+  operation: Operation,
+  organizationId: string,
+): AccessDecision {
   if (claims.sessionId === null) return refuse('unauthenticated');
   if (facts.ownSessionEnded) return refuse('session-ended');
   const isSupportSession = claims.supportAccessGrantId !== null || facts.sessionGrantId !== null;
@@ -111,7 +152,10 @@ export function decidePersonAccess(claims: TokenClaims, facts: CallerFacts, oper
 
   function decide(kind: 'org-admin' | 'global-admin', supportAccessGrantId: string | null): AccessDecision {
     if (!permissions[kind].has(operation)) return refuse('role-required');
-    return { allowed: true, context: { kind, actorId: claims.subject, organizationId, sessionId: claims.sessionId, supportAccessGrantId } };
+    return {
+      allowed: true,
+      context: { kind, actorId: claims.subject, organizationId, sessionId: claims.sessionId, supportAccessGrantId },
+    };
   }
 }
 

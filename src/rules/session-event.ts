@@ -54,7 +54,8 @@ export type Applied = { record: SessionRecord; outcome: 'accepted' | 'stale' } |
  * all (fences, grants, parent) is not asked here.
  */
 export function applySessionEvent(record: SessionRecord | null, event: SessionEvent): Applied {
-  if (record !== null && (record.userId !== event.userId || contradictsGrant(record, event))) return { outcome: 'invalid' };
+  if (record !== null && (record.userId !== event.userId || contradictsGrant(record, event)))
+    return { outcome: 'invalid' };
   if (event.type === 'chain.started' && event.chainId === null) return { outcome: 'invalid' };
   const before = record ?? firstHeardOf(event);
   const after = event.type === 'session.ended' ? signedOut(before, event) : heardOf(before, event);
@@ -62,7 +63,9 @@ export function applySessionEvent(record: SessionRecord | null, event: SessionEv
 }
 
 const contradictsGrant = (record: SessionRecord, event: SessionEvent): boolean =>
-  event.supportAccessGrantId !== null && record.supportAccessGrantId !== null && record.supportAccessGrantId !== event.supportAccessGrantId;
+  event.supportAccessGrantId !== null &&
+  record.supportAccessGrantId !== null &&
+  record.supportAccessGrantId !== event.supportAccessGrantId;
 
 const firstHeardOf = (event: SessionEvent): SessionRecord => ({
   organizationId: event.organizationId,
@@ -102,7 +105,8 @@ function detailsOf(record: SessionRecord, event: SessionEvent): Pick<SessionReco
   const toldAt = { ...record.toldAt };
   const pick = <T>(detail: Detail, told: T | null, known: T): T => {
     const knownAt = record.toldAt[detail] ?? -Infinity;
-    const isLater = event.occurredAt > knownAt || (event.occurredAt === knownAt && JSON.stringify(told) > JSON.stringify(known));
+    const isLater =
+      event.occurredAt > knownAt || (event.occurredAt === knownAt && JSON.stringify(told) > JSON.stringify(known));
     if (told === null || !isLater) return known;
     toldAt[detail] = event.occurredAt;
     return told;
@@ -127,5 +131,9 @@ function sameRecord(a: SessionRecord, b: SessionRecord): boolean {
   const { toldAt: toldA, authenticationMethods: methodsA, ...restA } = a;
   const { toldAt: toldB, authenticationMethods: methodsB, ...restB } = b;
   const keys = Object.keys(restA) as (keyof typeof restA)[];
-  return keys.every((key) => restA[key] === restB[key]) && details.every((detail) => toldA[detail] === toldB[detail]) && JSON.stringify(methodsA) === JSON.stringify(methodsB);
+  return (
+    keys.every((key) => restA[key] === restB[key]) &&
+    details.every((detail) => toldA[detail] === toldB[detail]) &&
+    JSON.stringify(methodsA) === JSON.stringify(methodsB)
+  );
 }

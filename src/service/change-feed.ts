@@ -78,12 +78,19 @@ export interface ListenerOptions {
 }
 
 /** LISTENs on one channel and reconnects for ever. */
-export function createListener({ url, channel, onNotify, onConnect, onRetry }: ListenerOptions): { close(): Promise<void> } {
+export function createListener({ url, channel, onNotify, onConnect, onRetry }: ListenerOptions): {
+  close(): Promise<void>;
+} {
   let closed = false;
   let client: pg.Client | undefined;
   let timer: NodeJS.Timeout | undefined;
   const connect = async () => {
-    const fresh = new pg.Client({ connectionString: url, application_name: `listen:${channel}`, connectionTimeoutMillis: CONNECT_TIMEOUT_MS, keepAlive: true });
+    const fresh = new pg.Client({
+      connectionString: url,
+      application_name: `listen:${channel}`,
+      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+      keepAlive: true,
+    });
     client = fresh;
     fresh.on('notification', (message) => onNotify(message.payload ?? ''));
     // a connection may fail more than once, and after its successor was made

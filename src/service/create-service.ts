@@ -21,7 +21,14 @@ export interface ServiceOptions extends Pick<RecordSessionEventsOptions, 'onCloc
 }
 
 /** The service as one object; the list of its functions, each from its own file. */
-export function createService({ database, changes, deliver, arm, config, onClockDifference }: ServiceOptions): SessionManagementService {
+export function createService({
+  database,
+  changes,
+  deliver,
+  arm,
+  config,
+  onClockDifference,
+}: ServiceOptions): SessionManagementService {
   const { accessTokenTtlSeconds } = config;
   const reading = { database, accessTokenTtlSeconds };
   const answering = { ...reading, changes, deliver: (id: string) => deliver({ kind: 'termination', id }) };

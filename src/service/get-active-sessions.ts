@@ -27,7 +27,9 @@ interface SessionRow {
 
 // Spelled out for each status, so that the planner can walk the index that holds just these rows.
 const condition = {
-  active: sql.raw('ended_at is null and over_at is null and (effective_expires_at is null or effective_expires_at > current_instant())'),
+  active: sql.raw(
+    'ended_at is null and over_at is null and (effective_expires_at is null or effective_expires_at > current_instant())',
+  ),
   ended: sql.raw('(over_at is not null or effective_expires_at <= current_instant())'),
   all: sql.raw('true'),
 };
@@ -47,14 +49,29 @@ export const createGetActiveSessions =
           and ${after === null ? sql`true` : sql`(last_seen_at, id) < (${after.at}::timestamptz, ${after.id})`}
         order by last_seen_at desc, id desc limit ${limit + 1}`,
     );
-    const chains = await countChains(database, context.organizationId, userId, found.map((session) => session.id));
-    return pageOf(found, limit, (r) => ({ at: toInstant(r.last_seen_at), id: r.id }), (r) => view(r, chains.get(r.id), context));
+    const chains = await countChains(
+      database,
+      context.organizationId,
+      userId,
+      found.map((session) => session.id),
+    );
+    return pageOf(
+      found,
+      limit,
+      (r) => ({ at: toInstant(r.last_seen_at), id: r.id }),
+      (r) => view(r, chains.get(r.id), context),
+    );
   };
 
 type ChainCounts = SessionView['refreshTokenChains'];
 
 /** A chain is alive until the Auth Module confirmed it dead. A statement of its own: joined, it costs three times as much. */
-async function countChains(database: Database, organizationId: string, userId: string, sessionIds: readonly string[]): Promise<Map<string, ChainCounts>> {
+async function countChains(
+  database: Database,
+  organizationId: string,
+  userId: string,
+  sessionIds: readonly string[],
+): Promise<Map<string, ChainCounts>> {
   const counts = new Map<string, ChainCounts>();
   if (sessionIds.length === 0) return counts;
   const chains = await rows<{ session_id: string; outcome: InvalidationOutcome | null }>(

@@ -35,7 +35,10 @@ export interface TerminateOptions {
   onDecided?: OnDecided;
 }
 /** Records, in the decision's own transaction, which resource an idempotency key decided. */
-export type OnDecided = (transaction: Transaction, resource: { kind: 'termination' | 'grant'; id: string }) => Promise<void>;
+export type OnDecided = (
+  transaction: Transaction,
+  resource: { kind: 'termination' | 'grant'; id: string },
+) => Promise<void>;
 
 import type { Transaction } from '../database.ts';
 
@@ -46,7 +49,11 @@ export interface SessionEventResult {
 }
 
 export interface SessionManagementService {
-  getActiveSessions(userId: string, context: AdminContext, options?: PageRequest & { status?: 'active' | 'ended' | 'all' }): Promise<Page<SessionView>>;
+  getActiveSessions(
+    userId: string,
+    context: AdminContext,
+    options?: PageRequest & { status?: 'active' | 'ended' | 'all' },
+  ): Promise<Page<SessionView>>;
   terminateSession(sessionId: string, context: AdminContext, options?: TerminateOptions): Promise<TerminationView>;
   terminateAllSessions(userId: string, context: AdminContext, options?: TerminateOptions): Promise<TerminationView>;
   terminateOrganizationSessions(context: AdminContext, options?: TerminateOptions): Promise<TerminationView>;
@@ -54,20 +61,45 @@ export interface SessionManagementService {
   listTerminations(context: AdminContext, options?: PageRequest): Promise<Page<TerminationView>>;
   /** Yields the termination now and after every change, until it is verified or `signal` aborts. */
   watchTermination(terminationId: string, context: AdminContext, signal: AbortSignal): AsyncIterable<TerminationView>;
-  createSupportAccessGrant(userId: string | null, expiresAt: string, context: AdminContext, options?: { reason?: string | null; onDecided?: OnDecided }): Promise<GrantView>;
+  createSupportAccessGrant(
+    userId: string | null,
+    expiresAt: string,
+    context: AdminContext,
+    options?: { reason?: string | null; onDecided?: OnDecided },
+  ): Promise<GrantView>;
   getSupportAccessGrant(grantId: string, context: AdminContext): Promise<GrantView>;
   listSupportAccessGrants(context: AdminContext, options?: PageRequest): Promise<Page<GrantView>>;
-  changeSupportAccessGrant(grantId: string, expiresAt: string, context: AdminContext, options?: { ifRevision?: number }): Promise<GrantView>;
-  revokeSupportAccessGrant(grantId: string, context: AdminContext, options?: { reason?: string | null; onDecided?: OnDecided }): Promise<GrantView>;
+  changeSupportAccessGrant(
+    grantId: string,
+    expiresAt: string,
+    context: AdminContext,
+    options?: { ifRevision?: number },
+  ): Promise<GrantView>;
+  revokeSupportAccessGrant(
+    grantId: string,
+    context: AdminContext,
+    options?: { reason?: string | null; onDecided?: OnDecided },
+  ): Promise<GrantView>;
   getSupportAccess(context: AdminContext): Promise<SupportAccessFlag>;
-  allowSupportAccess(until: { allowUntil: string; timeZone?: string | null }, context: AdminContext): Promise<SupportAccessFlag>;
+  allowSupportAccess(
+    until: { allowUntil: string; timeZone?: string | null },
+    context: AdminContext,
+  ): Promise<SupportAccessFlag>;
   endSupportAccess(context: AdminContext): Promise<SupportAccessFlag>;
-  checkSupportAccess(question: { organizationId: string; userId: string; role: string; sessionId?: string }): Promise<SupportAccessDecision>;
+  checkSupportAccess(question: {
+    organizationId: string;
+    userId: string;
+    role: string;
+    sessionId?: string;
+  }): Promise<SupportAccessDecision>;
   listAuditEvents(context: AdminContext, options?: PageRequest & AuditFilter): Promise<Page<AuditEventView>>;
   /** Everything that matches, newest first, in pages of bounded size; nothing is held in memory. */
   exportAuditEvents(context: AdminContext, filter: AuditFilter, signal: AbortSignal): AsyncIterable<AuditEventView>;
   /** `body` is the parsed request: `{ events, sentAt? }`. A malformed event rejects itself, never its batch. */
-  recordSessionEvents(body: { events: readonly unknown[]; sentAt?: string }, organizationId: string | null): Promise<SessionEventResult[]>;
+  recordSessionEvents(
+    body: { events: readonly unknown[]; sentAt?: string },
+    organizationId: string | null,
+  ): Promise<SessionEventResult[]>;
 }
 
 export interface AuditFilter {

@@ -24,8 +24,15 @@ export async function wakeDispatcher(transaction: Transaction): Promise<void> {
 }
 
 /** Serializes the decisions about one scope until the transaction ends. Clocks are read after it, never before. */
-export async function lockScope(transaction: Transaction, organizationId: string, scope: TerminationScope): Promise<void> {
-  await rows(transaction, sql`select pg_advisory_xact_lock(hashtextextended(${JSON.stringify(['termination', organizationId, scope.kind, scope.id])}, 0))`);
+export async function lockScope(
+  transaction: Transaction,
+  organizationId: string,
+  scope: TerminationScope,
+): Promise<void> {
+  await rows(
+    transaction,
+    sql`select pg_advisory_xact_lock(hashtextextended(${JSON.stringify(['termination', organizationId, scope.kind, scope.id])}, 0))`,
+  );
 }
 
 /**
@@ -57,7 +64,12 @@ export async function insertTermination(transaction: Transaction, t: NewTerminat
 }
 
 /** Marks the session that a termination of scope `session` ends, and its chains, as this termination's work. Returns false where another has it. */
-export async function claimSession(transaction: Transaction, terminationId: string, organizationId: string, sessionId: string): Promise<boolean> {
+export async function claimSession(
+  transaction: Transaction,
+  terminationId: string,
+  organizationId: string,
+  sessionId: string,
+): Promise<boolean> {
   const counted = await row<{ sessions: number }>(
     transaction,
     sql`with claimed as (

@@ -32,7 +32,11 @@ export const createListAuditEvents =
 const EXPORT_PAGE = 500;
 
 /** The same without end, a bounded page at a time; the caller's right is asked again for each. */
-export const createExportAuditEvents = ({ database }: { database: Database }): SessionManagementService['exportAuditEvents'] =>
+export const createExportAuditEvents = ({
+  database,
+}: {
+  database: Database;
+}): SessionManagementService['exportAuditEvents'] =>
   async function* exportAuditEvents(context, filter, signal) {
     let after: PagePosition | null = null;
     while (!signal.aborted) {
@@ -44,7 +48,13 @@ export const createExportAuditEvents = ({ database }: { database: Database }): S
     }
   };
 
-async function read(database: Database, context: AdminContext, filter: AuditFilter, after: PagePosition | null, count: number): Promise<AuditRow[]> {
+async function read(
+  database: Database,
+  context: AdminContext,
+  filter: AuditFilter,
+  after: PagePosition | null,
+  count: number,
+): Promise<AuditRow[]> {
   await requireLiveGrant(database.pool, context);
   const where = [
     sql`e.organization_id = ${context.organizationId}`,

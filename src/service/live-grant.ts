@@ -8,12 +8,19 @@ export const grantIsLive = sql.raw<boolean>(
   'starts_at <= current_instant() and access_ended_at is null and expires_at > current_instant()',
 );
 
-const refused = () => new ServiceError('support-access-required', 'This organization has not allowed support access for you, or no longer does.');
+const refused = () =>
+  new ServiceError(
+    'support-access-required',
+    'This organization has not allowed support access for you, or no longer does.',
+  );
 
 /** A Global Admin's right, asked again for a read or a stream. Others pass. */
 export async function requireLiveGrant(db: Queryable, context: AdminContext): Promise<void> {
   if (context.kind !== 'global-admin') return;
-  const live = await row(db, sql`select 1 from support_access_grants where id = ${context.supportAccessGrantId} and organization_id = ${context.organizationId} and ${grantIsLive}`);
+  const live = await row(
+    db,
+    sql`select 1 from support_access_grants where id = ${context.supportAccessGrantId} and organization_id = ${context.organizationId} and ${grantIsLive}`,
+  );
   if (live === undefined) throw refused();
 }
 

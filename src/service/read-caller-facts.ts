@@ -48,7 +48,11 @@ export const createReadCallerFacts =
             order by g.expires_at desc limit 1) as live_grant_id`,
     );
     if (facts === undefined) throw new Error('a select without from returns one row');
-    return { ownSessionEnded: facts.own_session_ended, sessionGrantId: facts.session_grant_id, liveGrantId: facts.live_grant_id };
+    return {
+      ownSessionEnded: facts.own_session_ended,
+      sessionGrantId: facts.session_grant_id,
+      liveGrantId: facts.live_grant_id,
+    };
   };
 
 const uuidPattern = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;

@@ -13,12 +13,22 @@ export interface NewAuditEvent {
 }
 
 /** The service itself, for what nobody asked for: expiry, completion, a rejected start. */
-export const systemActor: Actor = { kind: 'system', id: 'session-management', sessionId: null, supportAccessGrantId: null };
+export const systemActor: Actor = {
+  kind: 'system',
+  id: 'session-management',
+  sessionId: null,
+  supportAccessGrantId: null,
+};
 
 /** Writes facts in the transaction of the decision they record: both are true or neither is. */
 export async function recordAudit(transaction: Transaction, events: readonly NewAuditEvent[]): Promise<void> {
   if (events.length === 0) return;
-  const documents = events.map((event) => ({ ...event, subjectKind: event.subject.kind, subjectId: event.subject.id, details: event.details ?? {} }));
+  const documents = events.map((event) => ({
+    ...event,
+    subjectKind: event.subject.kind,
+    subjectId: event.subject.id,
+    details: event.details ?? {},
+  }));
   await rows(
     transaction,
     sql`insert into audit_events (organization_id, at, action, actor, subject_kind, subject_id, reason, details)

@@ -20,7 +20,12 @@ export const createTerminateOrganizationSessions =
   (context, options = {}) =>
     terminateScope(answering, { kind: 'organization', id: context.organizationId }, context, options);
 
-async function terminateScope(answering: TerminationAnswering, scope: TerminationScope, context: AdminContext, options: TerminateOptions): Promise<TerminationView> {
+async function terminateScope(
+  answering: TerminationAnswering,
+  scope: TerminationScope,
+  context: AdminContext,
+  options: TerminateOptions,
+): Promise<TerminationView> {
   const waitSeconds = options.waitSeconds ?? defaultWaitSeconds;
   const kept = keptSessionIds(scope, context, options);
   const terminationId = await answering.database.transaction(async (transaction) => {
@@ -44,14 +49,24 @@ async function terminateScope(answering: TerminationAnswering, scope: Terminatio
 }
 
 /** The caller's own session is kept unless `includeOwn`, where it lies in the scope: elsewhere naming it would only keep equal requests apart. */
-function keptSessionIds(scope: TerminationScope, context: AdminContext, { exceptSessionIds = [], includeOwn = false }: TerminateOptions): string[] {
+function keptSessionIds(
+  scope: TerminationScope,
+  context: AdminContext,
+  { exceptSessionIds = [], includeOwn = false }: TerminateOptions,
+): string[] {
   const ownInScope = scope.kind === 'organization' || scope.id === context.actorId;
   const own = !includeOwn && ownInScope && context.sessionId !== null ? [context.sessionId] : [];
   return [...new Set([...exceptSessionIds, ...own])].toSorted();
 }
 
 /** A termination of the same scope that keeps the same sessions and still runs takes this request in: its cutoff rises. */
-async function join(transaction: Transaction, scope: TerminationScope, kept: readonly string[], context: AdminContext, options: TerminateOptions): Promise<string | null> {
+async function join(
+  transaction: Transaction,
+  scope: TerminationScope,
+  kept: readonly string[],
+  context: AdminContext,
+  options: TerminateOptions,
+): Promise<string | null> {
   const inMs = dispatchInMs(options.waitSeconds ?? defaultWaitSeconds);
   const joined = await row<{ id: string }>(
     transaction,

@@ -17,14 +17,25 @@ export const createTerminateSession =
   (answering: TerminationAnswering): SessionManagementService['terminateSession'] =>
   async (sessionId, context, options = {}) => {
     const waitSeconds = options.waitSeconds ?? defaultWaitSeconds;
-    const terminationId = await answering.database.transaction((transaction) => decide(transaction, sessionId, context, options, waitSeconds));
+    const terminationId = await answering.database.transaction((transaction) =>
+      decide(transaction, sessionId, context, options, waitSeconds),
+    );
     return answerTermination(answering, context.organizationId, terminationId, waitSeconds);
   };
 
-async function decide(transaction: Transaction, sessionId: string, context: AdminContext, options: TerminateOptions, waitSeconds: number): Promise<string> {
+async function decide(
+  transaction: Transaction,
+  sessionId: string,
+  context: AdminContext,
+  options: TerminateOptions,
+  waitSeconds: number,
+): Promise<string> {
   await holdLiveGrant(transaction, context);
   const { organizationId } = context;
-  const locked = await row(transaction, sql`select 1 from sessions where organization_id = ${organizationId} and id = ${sessionId} for update`);
+  const locked = await row(
+    transaction,
+    sql`select 1 from sessions where organization_id = ${organizationId} and id = ${sessionId} for update`,
+  );
   if (locked === undefined) throw notFound();
   // read in a statement of its own: after the lock, so that a decision which was waited for is seen
   const state = await row<{ termination_id: string | null; status: string | null }>(
@@ -36,14 +47,27 @@ async function decide(transaction: Transaction, sessionId: string, context: Admi
   const terminationId = ended ?? (await end(transaction, sessionId, context, options, waitSeconds));
   if (ended !== null && state?.status === 'running') {
     await recordAudit(transaction, [
-      { organizationId, action: 'termination.joined', actor: actorOf(context), subject: { kind: 'session', id: sessionId }, reason: options.reason ?? null, details: { terminationId } },
+      {
+        organizationId,
+        action: 'termination.joined',
+        actor: actorOf(context),
+        subject: { kind: 'session', id: sessionId },
+        reason: options.reason ?? null,
+        details: { terminationId },
+      },
     ]);
   }
   await options.onDecided?.(transaction, { kind: 'termination', id: terminationId });
   return terminationId;
 }
 
-async function end(transaction: Transaction, sessionId: string, context: AdminContext, options: TerminateOptions, waitSeconds: number): Promise<string> {
+async function end(
+  transaction: Transaction,
+  sessionId: string,
+  context: AdminContext,
+  options: TerminateOptions,
+  waitSeconds: number,
+): Promise<string> {
   const { organizationId } = context;
   const terminationId = await insertTermination(transaction, {
     organizationId,

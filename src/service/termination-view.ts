@@ -1,6 +1,13 @@
 import { sql } from 'kysely';
 import { type Queryable, row } from '../database.ts';
-import { type Actor, type ErrorClass, stalledAfterSeconds, type TerminationScopeKind, type TerminationStatus, type TerminationView } from '../rules/termination.ts';
+import {
+  type Actor,
+  type ErrorClass,
+  stalledAfterSeconds,
+  type TerminationScopeKind,
+  type TerminationStatus,
+  type TerminationView,
+} from '../rules/termination.ts';
 import { toInstant, toInstantOrNull } from './instants.ts';
 
 export interface TerminationRow {
@@ -28,17 +35,28 @@ export interface TerminationRow {
 }
 
 /** Every column that the resource shows; `stalled` is read by the clock. */
-export const terminationColumns = sql.raw(`id, organization_id, scope_kind, scope_id, status, cutoff, requested_at, requested_by, reason,
+export const terminationColumns =
+  sql.raw(`id, organization_id, scope_kind, scope_id, status, cutoff, requested_at, requested_by, reason,
   sessions_total, sessions_pending, chains_total, chains_confirmed, chains_already_dead, chains_pending, attempts, last_error_class,
   last_outcome_at, completed_at, verified_at,
   (status = 'running' and progress_at < current_instant() - interval '${stalledAfterSeconds} seconds') as stalled`);
 
-export const readTermination = (db: Queryable, organizationId: string, id: string): Promise<TerminationRow | undefined> =>
-  row<TerminationRow>(db, sql`select ${terminationColumns} from terminations where organization_id = ${organizationId} and id = ${id}::uuid`);
+export const readTermination = (
+  db: Queryable,
+  organizationId: string,
+  id: string,
+): Promise<TerminationRow | undefined> =>
+  row<TerminationRow>(
+    db,
+    sql`select ${terminationColumns} from terminations where organization_id = ${organizationId} and id = ${id}::uuid`,
+  );
 
 /** `accessEndsBy`: the later of cutoff and last outcome, plus the life of an access token issued until then; null while anything is pending. */
 export function terminationView(r: TerminationRow, accessTokenTtlSeconds: number): TerminationView {
-  const lastTokenAt = Math.max(Date.parse(toInstant(r.cutoff)), r.last_outcome_at === null ? 0 : Date.parse(toInstant(r.last_outcome_at)));
+  const lastTokenAt = Math.max(
+    Date.parse(toInstant(r.cutoff)),
+    r.last_outcome_at === null ? 0 : Date.parse(toInstant(r.last_outcome_at)),
+  );
   return {
     id: r.id,
     organizationId: r.organization_id,
@@ -49,7 +67,12 @@ export function terminationView(r: TerminationRow, accessTokenTtlSeconds: number
     requestedBy: r.requested_by,
     reason: r.reason,
     sessions: { total: r.sessions_total, pending: r.sessions_pending },
-    chains: { total: r.chains_total, confirmed: r.chains_confirmed, alreadyDead: r.chains_already_dead, pending: r.chains_pending },
+    chains: {
+      total: r.chains_total,
+      confirmed: r.chains_confirmed,
+      alreadyDead: r.chains_already_dead,
+      pending: r.chains_pending,
+    },
     attempts: r.attempts,
     lastErrorClass: r.last_error_class,
     stalled: r.stalled,

@@ -1,7 +1,26 @@
-import { CancellationScope, condition, continueAsNew, getExternalWorkflowHandle, log, proxyActivities, setCurrentDetails, setHandler, upsertSearchAttributes, workflowInfo } from '@temporalio/workflow';
+import {
+  CancellationScope,
+  condition,
+  continueAsNew,
+  getExternalWorkflowHandle,
+  log,
+  proxyActivities,
+  setCurrentDetails,
+  setHandler,
+  upsertSearchAttributes,
+  workflowInfo,
+} from '@temporalio/workflow';
 import { defineSearchAttributeKey, SearchAttributeType } from '@temporalio/common';
 import type { Activities } from '../activities/index.ts';
-import { changed, grantWorkflowId, retryNow, searchAttributeNames, type TerminationInput, type TerminationState, terminationState } from './messages.ts';
+import {
+  changed,
+  grantWorkflowId,
+  retryNow,
+  searchAttributeNames,
+  type TerminationInput,
+  type TerminationState,
+  terminationState,
+} from './messages.ts';
 
 const keyword = (name: string) => defineSearchAttributeKey(name, SearchAttributeType.KEYWORD);
 const organizationKey = keyword(searchAttributeNames.organizationId);
@@ -20,8 +39,17 @@ const { endSessions, verifyTermination } = proxyActivities<Activities>({
  * Makes one termination true at the Auth Module: ends its sessions and chains, sweeps, and asks again later. Ends when
  * the termination is verified, or its row is gone. Cancelling it does nothing: a decision is not taken back.
  */
-export async function terminateSessions({ terminationId, attempt = 0 }: TerminationInput & { attempt?: number }): Promise<void> {
-  const state: TerminationState = { phase: 'ending', attempt, pendingSessions: 0, pendingChains: 0, lastErrorClass: null };
+export async function terminateSessions({
+  terminationId,
+  attempt = 0,
+}: TerminationInput & { attempt?: number }): Promise<void> {
+  const state: TerminationState = {
+    phase: 'ending',
+    attempt,
+    pendingSessions: 0,
+    pendingChains: 0,
+    lastErrorClass: null,
+  };
   let looks = 0;
   let filed = '';
   const woken = () => looks > 0;
@@ -33,7 +61,8 @@ export async function terminateSessions({ terminationId, attempt = 0 }: Terminat
     while (state.phase !== 'verified' && state.phase !== 'gone') {
       const verifyDelaysMs = await untilCompleted();
       await verify(verifyDelaysMs);
-      if (state.phase === 'verifying' && workflowInfo().continueAsNewSuggested) await continueAsNew<typeof terminateSessions>({ terminationId, attempt: 0 });
+      if (state.phase === 'verifying' && workflowInfo().continueAsNewSuggested)
+        await continueAsNew<typeof terminateSessions>({ terminationId, attempt: 0 });
     }
   });
 
@@ -42,13 +71,22 @@ export async function terminateSessions({ terminationId, attempt = 0 }: Terminat
       show('ending');
       looks = 0;
       const pass = await endSessions({ terminationId, attempt: state.attempt });
-      Object.assign(state, { attempt: pass.attempt, pendingSessions: pass.pendingSessions, pendingChains: pass.pendingChains, lastErrorClass: pass.errorClass });
+      Object.assign(state, {
+        attempt: pass.attempt,
+        pendingSessions: pass.pendingSessions,
+        pendingChains: pass.pendingChains,
+        lastErrorClass: pass.errorClass,
+      });
       if (pass.grantId !== null) await tellGrant(pass.grantId);
       if (pass.outcome === 'completed') return pass.verifyDelaysMs;
       if (pass.outcome === 'gone') return gone();
       show('waiting', pass.lookAgainInMs);
-      if (pass.lookAgainInMs > 0) await condition(woken, pass.lookAgainInMs, { summary: `next attempt, after ${pass.errorClass ?? 'more work'}` });
-      if (workflowInfo().continueAsNewSuggested) await continueAsNew<typeof terminateSessions>({ terminationId, attempt: state.attempt });
+      if (pass.lookAgainInMs > 0)
+        await condition(woken, pass.lookAgainInMs, {
+          summary: `next attempt, after ${pass.errorClass ?? 'more work'}`,
+        });
+      if (workflowInfo().continueAsNewSuggested)
+        await continueAsNew<typeof terminateSessions>({ terminationId, attempt: state.attempt });
     }
   }
 
@@ -68,14 +106,20 @@ export async function terminateSessions({ terminationId, attempt = 0 }: Terminat
       state.lastErrorClass = verification.errorClass ?? state.lastErrorClass;
       if (verification.outcome === 'gone') gone();
       if (verification.outcome !== 'unanswered') return verification.outcome === 'dead';
-      if (await condition(woken, verification.lookAgainInMs, { summary: `ask again, after ${verification.errorClass}` })) return false;
-      if (workflowInfo().continueAsNewSuggested) await continueAsNew<typeof terminateSessions>({ terminationId, attempt: 0 });
+      if (
+        await condition(woken, verification.lookAgainInMs, { summary: `ask again, after ${verification.errorClass}` })
+      )
+        return false;
+      if (workflowInfo().continueAsNewSuggested)
+        await continueAsNew<typeof terminateSessions>({ terminationId, attempt: 0 });
     }
   }
 
   /** Where nobody waits for it (any more), nothing is lost: the grant's workflow looks by itself. */
   async function tellGrant(grantId: string): Promise<void> {
-    await getExternalWorkflowHandle(grantWorkflowId(grantId)).signal(changed).catch(() => undefined);
+    await getExternalWorkflowHandle(grantWorkflowId(grantId))
+      .signal(changed)
+      .catch(() => undefined);
   }
 
   function gone(): number[] {
@@ -87,15 +131,23 @@ export async function terminateSessions({ terminationId, attempt = 0 }: Terminat
   function show(phase: TerminationState['phase'], inMs = 0): void {
     state.phase = phase;
     const pending = `${state.pendingSessions} sessions and ${state.pendingChains} chains pending`;
-    const error = state.lastErrorClass === null ? '' : `, last error \`${state.lastErrorClass}\` (${state.attempt} in a row)`;
-    setCurrentDetails(`**${phase}**: ${pending}${error}${inMs > 0 ? `; next look in ${Math.round(inMs / 1_000)} s` : ''}`);
+    const error =
+      state.lastErrorClass === null ? '' : `, last error \`${state.lastErrorClass}\` (${state.attempt} in a row)`;
+    setCurrentDetails(
+      `**${phase}**: ${pending}${error}${inMs > 0 ? `; next look in ${Math.round(inMs / 1_000)} s` : ''}`,
+    );
     file();
   }
 
   /** What operators filter by: where the namespace knows our attributes (then the start had them), and only what is new, for each costs an event. */
   function file(): void {
     const label = `${state.phase} ${state.lastErrorClass}`;
-    if (state.phase === 'ending' || filed === label || workflowInfo().typedSearchAttributes.get(organizationKey) === undefined) return;
+    if (
+      state.phase === 'ending' ||
+      filed === label ||
+      workflowInfo().typedSearchAttributes.get(organizationKey) === undefined
+    )
+      return;
     filed = label;
     upsertSearchAttributes([
       { key: phaseKey, value: state.phase },

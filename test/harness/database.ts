@@ -24,7 +24,9 @@ const asAdmin = async (work: (admin: pg.Client) => Promise<unknown>) => {
 export async function cloneDatabase(): Promise<TestDatabase> {
   // the run's own number first, by which a later run knows what a killed one left
   const name = `test_${inject('templateDatabase').slice('template_'.length)}_${randomUUID().slice(0, 13).replace('-', '')}`;
-  await asAdmin((admin) => admin.query(`create database ${name} template ${inject('templateDatabase')} strategy file_copy`));
+  await asAdmin((admin) =>
+    admin.query(`create database ${name} template ${inject('templateDatabase')} strategy file_copy`),
+  );
   const url = inject('postgresUrl').replace(/\/postgres$/, `/${name}`);
   const pool = new pg.Pool({ connectionString: url, max: 2 });
   pool.on('error', () => undefined);

@@ -46,7 +46,9 @@ export const losing =
     const answer: GatedAnswer = heard.length === 0 ? { status: 200, body: '{"results":[]}' } : await forward(heard);
     if (answer.status !== 200) return answer;
     const told = (JSON.parse(answer.body) as { results: { eventId: string }[] }).results;
-    const results = events.map(({ eventId }) => told.find((r) => r.eventId === eventId) ?? { eventId, outcome: 'accepted' });
+    const results = events.map(
+      ({ eventId }) => told.find((r) => r.eventId === eventId) ?? { eventId, outcome: 'accepted' },
+    );
     return { status: 200, body: JSON.stringify({ results }) };
   };
 
@@ -77,9 +79,12 @@ export async function startEventGate(): Promise<EventGate> {
       gate.answers.set(answer.status, (gate.answers.get(answer.status) ?? 0) + 1);
       return { status: answer.status, body: await answer.text() };
     };
-    const forward = (only?: readonly GatedEvent[]) => send(only === undefined ? text : JSON.stringify({ ...whole, events: only }));
+    const forward = (only?: readonly GatedEvent[]) =>
+      send(only === undefined ? text : JSON.stringify({ ...whole, events: only }));
     // nobody listens there while a test has the API stopped
-    const { status, body } = await gate.handle({ path, events: whole.events ?? [], forward }).catch(() => serviceUnavailable);
+    const { status, body } = await gate
+      .handle({ path, events: whole.events ?? [], forward })
+      .catch(() => serviceUnavailable);
     response.writeHead(status, { 'content-type': 'application/json' }).end(body);
   }
   return gate;

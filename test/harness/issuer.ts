@@ -7,7 +7,16 @@ export interface Issuer {
   jwksUrl: string;
   audience: string;
   /** A signed token; `exp`, `iss`, `aud` and `iat` are filled in unless given. Undefined claims are left out. */
-  token(claims: JWTPayload & { roles?: string[]; org_id?: string; sid?: string; scope?: string; support_access_grant_id?: string; auth_time?: number }): Promise<string>;
+  token(
+    claims: JWTPayload & {
+      roles?: string[];
+      org_id?: string;
+      sid?: string;
+      scope?: string;
+      support_access_grant_id?: string;
+      auth_time?: number;
+    },
+  ): Promise<string>;
   close(): Promise<void>;
 }
 
@@ -15,7 +24,9 @@ export interface Issuer {
 export async function startIssuer(audience = 'session-management-service'): Promise<Issuer> {
   const { privateKey, publicKey } = await generateKeyPair('ES256');
   const jwks = JSON.stringify({ keys: [{ ...(await exportJWK(publicKey)), kid: 'test', use: 'sig', alg: 'ES256' }] });
-  const server = createServer((_, response) => response.writeHead(200, { 'content-type': 'application/json' }).end(jwks));
+  const server = createServer((_, response) =>
+    response.writeHead(200, { 'content-type': 'application/json' }).end(jwks),
+  );
   await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
   const issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   return {
@@ -24,7 +35,9 @@ export async function startIssuer(audience = 'session-management-service'): Prom
     audience,
     token: async (claims) => {
       const now = Math.floor(Date.now() / 1_000);
-      return new SignJWT({ iss: issuer, aud: audience, iat: now, exp: now + 3_600, ...claims }).setProtectedHeader({ alg: 'ES256', kid: 'test', typ: 'at+jwt' }).sign(privateKey);
+      return new SignJWT({ iss: issuer, aud: audience, iat: now, exp: now + 3_600, ...claims })
+        .setProtectedHeader({ alg: 'ES256', kid: 'test', typ: 'at+jwt' })
+        .sign(privateKey);
     },
     close: () =>
       new Promise((closed) => {

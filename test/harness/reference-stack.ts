@@ -51,15 +51,33 @@ export function useReferenceStack({ environment = {}, clockOffsetMs = 0 }: Refer
   const closers: (() => Promise<unknown>)[] = [];
 
   async function start(): Promise<void> {
-    const [database, gate, authDatabaseUrl] = await Promise.all([cloneDatabase(), startEventGate(), createOwnDatabase()]);
-    closers.push(() => database.drop(), gate.stop, () => dropDatabase(authDatabaseUrl));
+    const [database, gate, authDatabaseUrl] = await Promise.all([
+      cloneDatabase(),
+      startEventGate(),
+      createOwnDatabase(),
+    ]);
+    closers.push(
+      () => database.drop(),
+      gate.stop,
+      () => dropDatabase(authDatabaseUrl),
+    );
     // The Auth Module must know where the API is, the API whose keys to trust: the gate is there before both.
     const startModule = (port: number, offsetMs: number): Promise<ReferenceAuthModule> =>
-      startReferenceAuthModule({ port, databaseUrl: authDatabaseUrl, sessionServiceUrl: gate.url, authModuleToken, audience, clockOffsetMs: offsetMs });
+      startReferenceAuthModule({
+        port,
+        databaseUrl: authDatabaseUrl,
+        sessionServiceUrl: gate.url,
+        authModuleToken,
+        audience,
+        clockOffsetMs: offsetMs,
+      });
     let authModule = await startModule(0, clockOffsetMs);
     const authDatabase = new pg.Pool({ connectionString: authDatabaseUrl, max: 2 });
     authDatabase.on('error', () => undefined);
-    closers.push(() => authDatabase.end(), () => authModule.stop());
+    closers.push(
+      () => authDatabase.end(),
+      () => authModule.stop(),
+    );
 
     const config = configOf(database.url, authModule.url, environment);
     const logger = pino({ level: config.logLevel });
@@ -124,7 +142,10 @@ const configOf = (databaseUrl: string, issuer: string, environment: Record<strin
 
 /** Named by the run, by which it or a later one finds what a killed run left. */
 const createOwnDatabase = (): Promise<string> =>
-  createDatabase(inject('postgresUrl'), `test_${inject('templateDatabase').slice('template_'.length)}_auth_${randomUUID().slice(0, 8)}`);
+  createDatabase(
+    inject('postgresUrl'),
+    `test_${inject('templateDatabase').slice('template_'.length)}_auth_${randomUUID().slice(0, 8)}`,
+  );
 
 async function dropDatabase(url: string): Promise<void> {
   const admin = new pg.Client({ connectionString: inject('postgresUrl') });

@@ -5,7 +5,8 @@ import { temporal } from '@temporalio/proto';
 
 // The server's own time skipping has no option in the SDK yet: this is the one place that knows how to ask for it.
 // It is per workflow, so that plain workflows keep real time beside the skipped ones on the same server.
-const { StartWorkflowExecutionRequest, SignalWithStartWorkflowExecutionRequest, ExecuteMultiOperationRequest } = temporal.api.workflowservice.v1;
+const { StartWorkflowExecutionRequest, SignalWithStartWorkflowExecutionRequest, ExecuteMultiOperationRequest } =
+  temporal.api.workflowservice.v1;
 const service = '/temporal.api.workflowservice.v1.WorkflowService/';
 type Skippable = { timeSkippingConfig?: unknown };
 
@@ -16,10 +17,13 @@ const withSkipping = (path: string, bytes: Uint8Array, enabled: boolean): Uint8A
     case `${service}StartWorkflowExecution`:
       return StartWorkflowExecutionRequest.encode(patch(StartWorkflowExecutionRequest.decode(bytes)) as never).finish();
     case `${service}SignalWithStartWorkflowExecution`:
-      return SignalWithStartWorkflowExecutionRequest.encode(patch(SignalWithStartWorkflowExecutionRequest.decode(bytes)) as never).finish();
+      return SignalWithStartWorkflowExecutionRequest.encode(
+        patch(SignalWithStartWorkflowExecutionRequest.decode(bytes)) as never,
+      ).finish();
     case `${service}ExecuteMultiOperation`: {
       const message = ExecuteMultiOperationRequest.decode(bytes);
-      for (const operation of message.operations ?? []) if (operation.startWorkflow) patch(operation.startWorkflow as Skippable);
+      for (const operation of message.operations ?? [])
+        if (operation.startWorkflow) patch(operation.startWorkflow as Skippable);
       return ExecuteMultiOperationRequest.encode(message).finish();
     }
     default:
@@ -34,9 +38,13 @@ const withSkipping = (path: string, bytes: Uint8Array, enabled: boolean): Uint8A
 export async function skippingClient(address: string, mode: 'at-once' | 'on-demand'): Promise<Client> {
   const skip: grpc.Interceptor = (options, nextCall) =>
     new grpc.InterceptingCall(nextCall(options), {
-      sendMessage: (bytes: Uint8Array, next) => next(Buffer.from(withSkipping(options.method_definition.path, bytes, mode === 'at-once'))),
+      sendMessage: (bytes: Uint8Array, next) =>
+        next(Buffer.from(withSkipping(options.method_definition.path, bytes, mode === 'at-once'))),
     });
-  const connection = await Connection.connect({ address, interceptors: [skip, makeGrpcRetryInterceptor(defaultGrpcRetryOptions())] });
+  const connection = await Connection.connect({
+    address,
+    interceptors: [skip, makeGrpcRetryInterceptor(defaultGrpcRetryOptions())],
+  });
   return new Client({ connection, namespace: 'default' });
 }
 
@@ -46,6 +54,8 @@ export async function fastForward(client: Client, workflowId: string, seconds: n
     namespace: 'default',
     workflowExecution: { workflowId },
     updateMask: { paths: ['time_skipping_config'] },
-    workflowExecutionOptions: { timeSkippingConfig: { enabled: true, fastForwardConfig: { id: randomUUID(), duration: { seconds } } } } as never,
+    workflowExecutionOptions: {
+      timeSkippingConfig: { enabled: true, fastForwardConfig: { id: randomUUID(), duration: { seconds } } },
+    } as never,
   });
 }

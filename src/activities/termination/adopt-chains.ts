@@ -23,21 +23,38 @@ const chainsOf = (resurfaced: readonly Resurfaced[]): number => resurfaced.reduc
  * chains get rows, confirmed ones are pending again (and their termination runs again). Chains of kept sessions, and of
  * sessions that are known here to have begun after the cutoff, are left alone.
  */
-export async function adoptChains(database: Database, work: TerminationWork, found: readonly RefreshChain[]): Promise<Adopted> {
+export async function adoptChains(
+  database: Database,
+  work: TerminationWork,
+  found: readonly RefreshChain[],
+): Promise<Adopted> {
   if (found.length === 0) return nothing;
   return database.transaction(async (transaction) => {
     const alive = await mayBeKilled(transaction, work, found);
     if (alive.length === 0) return nothing;
     const claimed = await claimFound(transaction, work, alive);
-    const reopened = await reopen(transaction, work, alive.map((chain) => chain.chainId));
+    const reopened = await reopen(
+      transaction,
+      work,
+      alive.map((chain) => chain.chainId),
+    );
     await auditResurfaced(transaction, [...claimed, ...reopened]);
     // their sign-ins go along, confirmed or not: who has a living chain may be minting another
     const signIns = [...new Set(alive.map((chain) => chain.sessionId))].map((id) => ({ kind: 'session' as const, id }));
-    return { pages: toPages([...signIns, ...alive.map((chain) => ({ kind: 'chain' as const, id: chain.chainId }))]), chains: alive.length, unknown: chainsOf(claimed), resurfaced: chainsOf(reopened) };
+    return {
+      pages: toPages([...signIns, ...alive.map((chain) => ({ kind: 'chain' as const, id: chain.chainId }))]),
+      chains: alive.length,
+      unknown: chainsOf(claimed),
+      resurfaced: chainsOf(reopened),
+    };
   });
 }
 
-async function mayBeKilled(transaction: Transaction, work: TerminationWork, found: readonly RefreshChain[]): Promise<RefreshChain[]> {
+async function mayBeKilled(
+  transaction: Transaction,
+  work: TerminationWork,
+  found: readonly RefreshChain[],
+): Promise<RefreshChain[]> {
   const kept = new Set(work.keptSessionIds);
   const sessionIds = [...new Set(found.map((chain) => chain.sessionId))];
   const timed = work.scopeKind === 'user' || work.scopeKind === 'organization';
@@ -63,13 +80,20 @@ interface Resurfaced {
 }
 
 /** Sets a termination running again; its dispatch is due at once where it had been completed. */
-const runsAgain = sql.raw(`status = 'running', completed_at = null, verified_at = null, revision = t.revision + (t.status = 'completed')::int,
+const runsAgain =
+  sql.raw(`status = 'running', completed_at = null, verified_at = null, revision = t.revision + (t.status = 'completed')::int,
         progress_at = case when t.status = 'completed' then current_instant() else t.progress_at end,
         dispatch_after = case when t.status = 'completed' then current_instant() else t.dispatch_after end`);
-const resurfacedColumns = sql.raw(`t.id, t.organization_id, t.scope_kind, t.scope_id, old.status = 'completed' as was_completed, pg_notify('termination_changes', t.id::text)`);
+const resurfacedColumns = sql.raw(
+  `t.id, t.organization_id, t.scope_kind, t.scope_id, old.status = 'completed' as was_completed, pg_notify('termination_changes', t.id::text)`,
+);
 
 /** Rows for what no event ever told of; sessions and chains without a termination become this one's, which then runs again. */
-async function claimFound(transaction: Transaction, work: TerminationWork, alive: readonly RefreshChain[]): Promise<Resurfaced[]> {
+async function claimFound(
+  transaction: Transaction,
+  work: TerminationWork,
+  alive: readonly RefreshChain[],
+): Promise<Resurfaced[]> {
   const withSessions = await rows<Resurfaced>(
     transaction,
     sql`with found as (
@@ -135,7 +159,10 @@ async function auditResurfaced(transaction: Transaction, resurfaced: readonly Re
       action: 'termination.chain-resurfaced' as const,
       actor: systemActor,
       subject: { kind: t.scope_kind, id: t.scope_id },
-      details: { terminationId: t.id, chains: resurfaced.reduce((sum, other) => sum + (other.id === t.id ? other.chains : 0), 0) },
+      details: {
+        terminationId: t.id,
+        chains: resurfaced.reduce((sum, other) => sum + (other.id === t.id ? other.chains : 0), 0),
+      },
     })),
   );
   if (again.length > 0) await wakeDispatcher(transaction);

@@ -7,7 +7,16 @@ import type { ErrorClass } from '../../rules/termination.ts';
 import { endSupportSessionsUnder } from '../../service/session-events/parent-ended.ts';
 import { newPass, type PassOptions, type PassState, sendPages, takeCalls } from './pass.ts';
 import { sweep } from './sweep.ts';
-import { leftovers, nextPage, type Page, PAGE_SIZE, type Position, readWork, type TerminationWork, unclaimed } from './work.ts';
+import {
+  leftovers,
+  nextPage,
+  type Page,
+  PAGE_SIZE,
+  type Position,
+  readWork,
+  type TerminationWork,
+  unclaimed,
+} from './work.ts';
 
 export interface TerminationActivityOptions {
   database: Database;
@@ -56,11 +65,13 @@ export const createEndSessions =
       const state = newPass();
       const pass: PassOptions = { ...options, work, attempt, signal };
       const inTime = sliceOf(signal);
-      if (work.mayHaveSupportSessions) while (await options.database.transaction((transaction) => endSupportSessionsUnder(transaction, work)));
+      if (work.mayHaveSupportSessions)
+        while (await options.database.transaction((transaction) => endSupportSessionsUnder(transaction, work)));
       await sendPages(pass, state, pagesOf(options.database, work, inTime));
       const drained = !state.broken && !inTime.isOver();
       const swept = drained && (await sweep(pass, state));
-      if (swept && state.failed.size === 0 && (await complete(options, work, state))) return completedResult(options, work, 0);
+      if (swept && state.failed.size === 0 && (await complete(options, work, state)))
+        return completedResult(options, work, 0);
       signal.throwIfAborted();
       return await pendingResult(options.database, work, state, attempt, inTime.isOver());
     } finally {
@@ -68,7 +79,15 @@ export const createEndSessions =
     }
   };
 
-const nothingLeft = { pendingSessions: 0, pendingChains: 0, errorClass: null, attempt: 0, lookAgainInMs: 0, verifyDelaysMs: [], grantId: null };
+const nothingLeft = {
+  pendingSessions: 0,
+  pendingChains: 0,
+  errorClass: null,
+  attempt: 0,
+  lookAgainInMs: 0,
+  verifyDelaysMs: [],
+  grantId: null,
+};
 
 function sliceOf(signal: AbortSignal) {
   const end = performance.now() + SLICE_MS;
@@ -77,7 +96,7 @@ function sliceOf(signal: AbortSignal) {
 
 async function* pagesOf(database: Database, work: TerminationWork, slice: { isOver(): boolean }): AsyncGenerator<Page> {
   yield* await leftovers(database, work, LEFTOVERS);
-  for (let after: Position | null = null; !slice.isOver(); ) {
+  for (let after: Position | null = null; !slice.isOver();) {
     const next = await nextPage(database, work, after);
     if (next === null) return;
     yield* next.pages;
@@ -90,7 +109,11 @@ async function* pagesOf(database: Database, work: TerminationWork, slice: { isOv
  * The one write that says "completed": only for the revision that was swept, only with nothing pending, with its audit
  * event; and only with no session left that nobody has.
  */
-async function complete({ database, verifyAfterSeconds }: TerminationActivityOptions, work: TerminationWork, state: PassState): Promise<boolean> {
+async function complete(
+  { database, verifyAfterSeconds }: TerminationActivityOptions,
+  work: TerminationWork,
+  state: PassState,
+): Promise<boolean> {
   const completed = await row(
     database.pool,
     sql`with done as (
@@ -113,15 +136,37 @@ async function complete({ database, verifyAfterSeconds }: TerminationActivityOpt
 }
 
 /** The verifications that are due from `completed` on: after `VERIFY_AFTER_SECONDS`, and once no access token from before can live. */
-function completedResult({ verifyAfterSeconds, accessTokenTtlSeconds }: TerminationActivityOptions, { scopeKind, scopeId }: TerminationWork, completedMsAgo: number): PassResult {
-  const due = [...new Set([verifyAfterSeconds, accessTokenTtlSeconds])].toSorted((a, b) => a - b).map((seconds) => Math.max(1, seconds * 1_000 - completedMsAgo));
-  return { ...nothingLeft, outcome: 'completed', verifyDelaysMs: due.map((ms, n) => Math.max(1, Math.round(ms - (due[n - 1] ?? 0)))), grantId: scopeKind === 'grant' ? scopeId : null };
+function completedResult(
+  { verifyAfterSeconds, accessTokenTtlSeconds }: TerminationActivityOptions,
+  { scopeKind, scopeId }: TerminationWork,
+  completedMsAgo: number,
+): PassResult {
+  const due = [...new Set([verifyAfterSeconds, accessTokenTtlSeconds])]
+    .toSorted((a, b) => a - b)
+    .map((seconds) => Math.max(1, seconds * 1_000 - completedMsAgo));
+  return {
+    ...nothingLeft,
+    outcome: 'completed',
+    verifyDelaysMs: due.map((ms, n) => Math.max(1, Math.round(ms - (due[n - 1] ?? 0)))),
+    grantId: scopeKind === 'grant' ? scopeId : null,
+  };
 }
 
 /** Writes when the next attempt comes, which is how the dispatcher can tell patience from silence. */
-async function pendingResult(database: Database, work: TerminationWork, state: PassState, attempt: number, sliceIsOver: boolean): Promise<PassResult> {
+async function pendingResult(
+  database: Database,
+  work: TerminationWork,
+  state: PassState,
+  attempt: number,
+  sliceIsOver: boolean,
+): Promise<PassResult> {
   const failures = state.failure === null ? 0 : state.progressed ? 1 : attempt + 1;
-  const delayMs = sliceIsOver && !state.broken ? 0 : state.failure === null ? SOON_MS : nextAttempt({ attempt: failures, ...state.failure, random: Math.random() }).delayMs;
+  const delayMs =
+    sliceIsOver && !state.broken
+      ? 0
+      : state.failure === null
+        ? SOON_MS
+        : nextAttempt({ attempt: failures, ...state.failure, random: Math.random() }).delayMs;
   const [left] = await rows<{ sessions_pending: number; chains_pending: number }>(
     database.pool,
     sql`update terminations set attempts = attempts + ${takeCalls(state, 0)}::int, last_error_class = coalesce(${state.failure?.errorClass ?? null}, last_error_class),
@@ -129,7 +174,12 @@ async function pendingResult(database: Database, work: TerminationWork, state: P
         dispatch_after = current_instant() + ${delayMs + 60_000} * interval '1 millisecond'
       where id = ${work.id} and status = 'running' and revision = ${work.revision} returning sessions_pending, chains_pending, pg_notify('termination_changes', id::text)`,
   );
-  Context.current().log.info('termination pass', { terminationId: work.id, organizationId: work.organizationId, errorClass: state.failure?.errorClass ?? null, attempt: activityInfo().attempt });
+  Context.current().log.info('termination pass', {
+    terminationId: work.id,
+    organizationId: work.organizationId,
+    errorClass: state.failure?.errorClass ?? null,
+    attempt: activityInfo().attempt,
+  });
   return {
     ...nothingLeft,
     outcome: 'pending',

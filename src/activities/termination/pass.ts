@@ -36,7 +36,14 @@ export interface PassState {
   inARow: number;
 }
 
-export const newPass = (): PassState => ({ progressed: false, broken: false, failure: null, failed: new Set(), unrecordedCalls: 0, inARow: 0 });
+export const newPass = (): PassState => ({
+  progressed: false,
+  broken: false,
+  failure: null,
+  failed: new Set(),
+  unrecordedCalls: 0,
+  inARow: 0,
+});
 
 /**
  * Sends every page, several at a time. A page that was refused as a whole comes again in halves, after all others had
@@ -50,7 +57,8 @@ export async function sendPages(options: PassOptions, state: PassState, pages: A
     return fresh.done ? again.shift() : fresh.value;
   };
   const lane = async () => {
-    for (let page = await next(); page !== undefined; page = await next()) again.push(...(await send(options, state, page)));
+    for (let page = await next(); page !== undefined; page = await next())
+      again.push(...(await send(options, state, page)));
   };
   await Promise.all(Array.from({ length: LANES }, lane));
   // a lane that found nothing to do may have left before another one's page came back in halves
@@ -65,21 +73,43 @@ async function* noPages(again: Page[]): AsyncGenerator<Page> {
 async function send(options: PassOptions, state: PassState, page: Page): Promise<Page[]> {
   const { work, authModule, database } = options;
   try {
-    const result = await authModule.invalidateRefreshChains({ organizationId: work.organizationId, terminationId: work.id, ...page }, options.signal);
+    const result = await authModule.invalidateRefreshChains(
+      { organizationId: work.organizationId, terminationId: work.id, ...page },
+      options.signal,
+    );
     state.inARow = 0;
-    state.progressed ||= [...result.chains.values(), ...result.sessions.values()].some((outcome) => outcome !== 'failed');
+    state.progressed ||= [...result.chains.values(), ...result.sessions.values()].some(
+      (outcome) => outcome !== 'failed',
+    );
     if (result.errorClass !== null) {
       state.failure = { errorClass: result.errorClass, refused: false, retryAfterMs: null };
-      for (const [ids, told] of [[page.chainIds, result.chains], [page.sessionIds, result.sessions]] as const) {
+      for (const [ids, told] of [
+        [page.chainIds, result.chains],
+        [page.sessionIds, result.sessions],
+      ] as const) {
         for (const id of ids) if ((told.get(id) ?? 'failed') === 'failed') state.failed.add(id);
       }
     }
-    await recordOutcomes(database, { terminationId: work.id, organizationId: work.organizationId, page, ...result, calls: takeCalls(state, 1) });
+    await recordOutcomes(database, {
+      terminationId: work.id,
+      organizationId: work.organizationId,
+      page,
+      ...result,
+      calls: takeCalls(state, 1),
+    });
     return [];
   } catch (error) {
     if (!(error instanceof AuthModuleError)) throw error;
     noteFailure(options, state, error);
-    await recordOutcomes(database, { terminationId: work.id, organizationId: work.organizationId, page, chains: new Map(), sessions: new Map(), errorClass: error.errorClass, calls: takeCalls(state, 1) });
+    await recordOutcomes(database, {
+      terminationId: work.id,
+      organizationId: work.organizationId,
+      page,
+      chains: new Map(),
+      sessions: new Map(),
+      errorClass: error.errorClass,
+      calls: takeCalls(state, 1),
+    });
     const parts = mayLieInThePage.has(error.errorClass) ? halves(page) : [];
     if (parts.length === 0) for (const id of [...page.chainIds, ...page.sessionIds]) state.failed.add(id);
     return parts;

@@ -17,7 +17,12 @@ export interface Outcomes {
 }
 
 const told = (ids: readonly string[], outcomes: ReadonlyMap<string, string>) =>
-  JSON.stringify(ids.map((id) => ({ id, outcome: outcomes.get(id) === 'invalidated' || outcomes.get(id) === 'already-dead' ? outcomes.get(id) : 'pending' })));
+  JSON.stringify(
+    ids.map((id) => ({
+      id,
+      outcome: outcomes.get(id) === 'invalidated' || outcomes.get(id) === 'already-dead' ? outcomes.get(id) : 'pending',
+    })),
+  );
 
 /**
  * Writes what became of a page, and counts it, in one statement. A row without a termination becomes this one's, ended

@@ -55,7 +55,10 @@ async function searchOnce(options: PassOptions, state: PassState, kill: (pages: 
   return { alive, killable };
 }
 
-const withoutFailed = (page: Page, state: PassState): Page => ({ sessionIds: page.sessionIds, chainIds: page.chainIds.filter((id) => !state.failed.has(id)) });
+const withoutFailed = (page: Page, state: PassState): Page => ({
+  sessionIds: page.sessionIds,
+  chainIds: page.chainIds.filter((id) => !state.failed.has(id)),
+});
 
 async function* iterate(pages: readonly Page[]): AsyncGenerator<Page> {
   yield* pages;
@@ -71,4 +74,5 @@ function searchOf({ work }: PassOptions): ChainSearch {
 }
 
 /** The cutoff as the Auth Module's clock shows it, where that is known to be ahead. */
-const cutoffByItsClock = ({ cutoff, clockAheadMs }: TerminationWork): string => new Date(Date.parse(toInstant(cutoff)) + clockAheadMs).toISOString();
+const cutoffByItsClock = ({ cutoff, clockAheadMs }: TerminationWork): string =>
+  new Date(Date.parse(toInstant(cutoff)) + clockAheadMs).toISOString();

@@ -20,7 +20,17 @@ export interface VerificationResult {
  */
 export const createVerifyTermination =
   (options: TerminationActivityOptions) =>
-  async ({ terminationId, attempt, last, nextInMs }: { terminationId: string; attempt: number; last: boolean; nextInMs: number }): Promise<VerificationResult> => {
+  async ({
+    terminationId,
+    attempt,
+    last,
+    nextInMs,
+  }: {
+    terminationId: string;
+    attempt: number;
+    last: boolean;
+    nextInMs: number;
+  }): Promise<VerificationResult> => {
     const work = await readWork(options.database, terminationId);
     if (work === undefined) return { outcome: 'gone', errorClass: null, lookAgainInMs: 0 };
     if (work.status === 'running') return { outcome: 'alive', errorClass: null, lookAgainInMs: 0 };
@@ -28,7 +38,8 @@ export const createVerifyTermination =
     // alive, and another termination's to kill: this one is not verified before it is dead
     if (alive !== null && alive > 0) state.failure ??= { errorClass: 'rejected', refused: false, retryAfterMs: null };
     const errorClass = state.failure?.errorClass ?? null;
-    const lookAgainInMs = state.failure === null ? nextInMs : nextAttempt({ attempt, ...state.failure, random: Math.random() }).delayMs;
+    const lookAgainInMs =
+      state.failure === null ? nextInMs : nextAttempt({ attempt, ...state.failure, random: Math.random() }).delayMs;
     const stillCompleted = await row(
       options.database.pool,
       sql`update terminations set attempts = attempts + ${state.unrecordedCalls}::int, last_error_class = coalesce(${errorClass}, last_error_class),

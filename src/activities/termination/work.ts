@@ -57,8 +57,13 @@ export function toPages(items: readonly Item[]): Page[] {
 /** Halves of a page that was refused as a whole, so that one poison chain is found; a page of one has none. */
 export function halves({ sessionIds, chainIds }: Page): Page[] {
   if (sessionIds.length + chainIds.length <= 1) return [];
-  if (sessionIds.length > 0 && chainIds.length > 0) return [{ sessionIds, chainIds: [] }, { sessionIds: [], chainIds }];
-  const cut = (ids: string[], from: number, to?: number) => ids.slice(Math.ceil(ids.length * from), to === undefined ? undefined : Math.ceil(ids.length * to));
+  if (sessionIds.length > 0 && chainIds.length > 0)
+    return [
+      { sessionIds, chainIds: [] },
+      { sessionIds: [], chainIds },
+    ];
+  const cut = (ids: string[], from: number, to?: number) =>
+    ids.slice(Math.ceil(ids.length * from), to === undefined ? undefined : Math.ceil(ids.length * to));
   return [
     { sessionIds: cut(sessionIds, 0, 0.5), chainIds: cut(chainIds, 0, 0.5) },
     { sessionIds: cut(sessionIds, 0.5), chainIds: cut(chainIds, 0.5) },
@@ -78,7 +83,9 @@ export async function leftovers(database: Database, work: TerminationWork, limit
       (select 'chain', id, session_id from refresh_token_chains where termination_id = ${work.id} and outcome = 'pending' order by random() limit ${limit})`,
   );
   const told = new Set(pending.flatMap(({ kind, id }) => (kind === 'session' ? [id] : [])));
-  const signIns = new Set(pending.flatMap(({ sessionId }) => (sessionId === null || told.has(sessionId) ? [] : [sessionId])));
+  const signIns = new Set(
+    pending.flatMap(({ sessionId }) => (sessionId === null || told.has(sessionId) ? [] : [sessionId])),
+  );
   return toPages([...pending, ...[...signIns].map((id) => ({ kind: 'session' as const, id }))]);
 }
 
@@ -108,7 +115,11 @@ export interface Position {
  * are only read: what becomes of them is written once, with the outcome (`recordOutcomes`). Two who read the same page
  * send it twice and count it once.
  */
-export async function nextPage(database: Database, work: TerminationWork, after: Position | null): Promise<{ pages: Page[]; last: Position } | null> {
+export async function nextPage(
+  database: Database,
+  work: TerminationWork,
+  after: Position | null,
+): Promise<{ pages: Page[]; last: Position } | null> {
   const found = await rows<Item & { userId: string; n: number }>(
     database.pool,
     sql`with page as materialized (
@@ -121,6 +132,9 @@ export async function nextPage(database: Database, work: TerminationWork, after:
       select 'chain', r.id, r.user_id, 0 from page join refresh_token_chains r
         on r.organization_id = ${work.organizationId} and r.user_id = page.user_id and r.session_id = page.id and r.termination_id is null`,
   );
-  const last = found.reduce<(typeof found)[number] | undefined>((furthest, item) => (item.n > (furthest?.n ?? 0) ? item : furthest), undefined);
+  const last = found.reduce<(typeof found)[number] | undefined>(
+    (furthest, item) => (item.n > (furthest?.n ?? 0) ? item : furthest),
+    undefined,
+  );
   return last === undefined ? null : { pages: toPages(found), last: { userId: last.userId, id: last.id } };
 }

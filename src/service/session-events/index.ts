@@ -33,7 +33,11 @@ export const createRecordSessionEvents =
   ({ database, onClockDifference }: RecordSessionEventsOptions): SessionManagementService['recordSessionEvents'] =>
   async ({ events, sentAt }, organizationId) => {
     const aheadMs = sentAt === undefined ? 0 : await clockAhead(database, sentAt, onClockDifference);
-    const results = events.map((raw): SessionEventResult => ({ eventId: eventIdOf(raw), outcome: 'rejected', reason: 'invalid' }));
+    const results = events.map((raw): SessionEventResult => ({
+      eventId: eventIdOf(raw),
+      outcome: 'rejected',
+      reason: 'invalid',
+    }));
     const parsed = events.flatMap((raw, n): Pending[] => {
       const event = parseSessionEvent(raw, aheadMs);
       const result = results[n];
@@ -105,7 +109,9 @@ async function fold(transaction: Transaction, batch: readonly Pending[]): Promis
   for (const pending of batch) {
     const { event, result } = pending;
     const key = keyOf(event.organizationId, event.sessionId);
-    const applied = belongsElsewhere(chains, event) ? { outcome: 'invalid' as const } : applySessionEvent(records.get(key) ?? null, event);
+    const applied = belongsElsewhere(chains, event)
+      ? { outcome: 'invalid' as const }
+      : applySessionEvent(records.get(key) ?? null, event);
     if (applied.outcome === 'invalid') {
       Object.assign(result, { outcome: 'rejected', reason: 'invalid' });
       continue;
@@ -113,7 +119,10 @@ async function fold(transaction: Transaction, batch: readonly Pending[]): Promis
     const isNew = fresh.delete(keyOf(event.organizationId, event.eventId));
     const newChain = event.chainId !== null && !chains.has(keyOf(event.organizationId, event.chainId));
     pending.created = !stored.has(key);
-    Object.assign(result, { outcome: !isNew ? 'duplicate' : applied.outcome === 'stale' && newChain ? 'accepted' : applied.outcome, reason: undefined });
+    Object.assign(result, {
+      outcome: !isNew ? 'duplicate' : applied.outcome === 'stale' && newChain ? 'accepted' : applied.outcome,
+      reason: undefined,
+    });
     records.set(key, applied.record);
     if (event.chainId !== null) chains.set(keyOf(event.organizationId, event.chainId), event.sessionId);
     told.push(event);
@@ -122,7 +131,8 @@ async function fold(transaction: Transaction, batch: readonly Pending[]): Promis
 }
 
 const belongsElsewhere = (chains: ReadonlyMap<string, string>, event: SessionEvent): boolean =>
-  event.chainId !== null && (chains.get(keyOf(event.organizationId, event.chainId)) ?? event.sessionId) !== event.sessionId;
+  event.chainId !== null &&
+  (chains.get(keyOf(event.organizationId, event.chainId)) ?? event.sessionId) !== event.sessionId;
 
 /** Notes the events as seen; returns the keys of those that were not. */
 async function markSeen(transaction: Transaction, events: readonly SessionEvent[]): Promise<Set<string>> {
@@ -135,13 +145,20 @@ async function markSeen(transaction: Transaction, events: readonly SessionEvent[
   return new Set(fresh.map((event) => keyOf(event.organization_id, event.event_id)));
 }
 
-async function write(transaction: Transaction, stored: ReadonlyMap<string, SessionRecord>, records: ReadonlyMap<string, SessionRecord>, told: readonly SessionEvent[]): Promise<boolean> {
+async function write(
+  transaction: Transaction,
+  stored: ReadonlyMap<string, SessionRecord>,
+  records: ReadonlyMap<string, SessionRecord>,
+  told: readonly SessionEvent[],
+): Promise<boolean> {
   const changed = [...records].filter(([key, record]) => stored.get(key) !== record);
   const created = changed.filter(([key]) => !stored.has(key)).map(([, record]) => record);
   const updated = changed.filter(([key]) => stored.has(key)).map(([, record]) => record);
   if (!(await writeSessions(transaction, created, updated))) return false;
   await writeChains(transaction, told);
-  const ended = changed.filter(([key, record]) => record.endedAt !== null && (stored.get(key)?.endedAt ?? null) === null).map(([, record]) => record);
+  const ended = changed
+    .filter(([key, record]) => record.endedAt !== null && (stored.get(key)?.endedAt ?? null) === null)
+    .map(([, record]) => record);
   await endSupportSessionsOf(transaction, ended);
   await recordSupportSessions(transaction, created, ended);
   return true;

@@ -35,7 +35,9 @@ export interface OverSession {
 export async function judgeAfterCommit(database: Database, batch: readonly Pending[]): Promise<void> {
   const asked = batch.filter(({ event, result }) => event.type !== 'session.ended' && result.outcome !== 'rejected');
   if (asked.length === 0) return;
-  const over = new Map((await readOver(database, asked)).map((session) => [keyOf(session.organization_id, session.id), session]));
+  const over = new Map(
+    (await readOver(database, asked)).map((session) => [keyOf(session.organization_id, session.id), session]),
+  );
   const rejected = asked.flatMap((pending): Rejected[] => {
     const session = over.get(keyOf(pending.event.organizationId, pending.event.sessionId));
     const reason = session === undefined ? null : rejectionOf(pending, session);
@@ -43,9 +45,17 @@ export async function judgeAfterCommit(database: Database, batch: readonly Pendi
     // a mere repeat of what was rejected and swept before needs no sweep of its own; a first try may have died before that
     const isSwept = pending.result.outcome === 'duplicate' && session.is_claimed && !session.has_free_chain;
     Object.assign(pending.result, { outcome: 'rejected', reason });
-    return [{ pending, session, scope: isSwept ? null : scopeOf(pending, session, reason), cutoff: session.cutoff === null ? null : toInstant(session.cutoff) }];
+    return [
+      {
+        pending,
+        session,
+        scope: isSwept ? null : scopeOf(pending, session, reason),
+        cutoff: session.cutoff === null ? null : toInstant(session.cutoff),
+      },
+    ];
   });
-  if (rejected.length > 0) await database.transaction((transaction: Transaction) => sweepRejected(transaction, rejected));
+  if (rejected.length > 0)
+    await database.transaction((transaction: Transaction) => sweepRejected(transaction, rejected));
 }
 
 const readOver = (database: Database, asked: readonly Pending[]): Promise<OverSession[]> =>
@@ -64,9 +74,16 @@ type Reason = 'fenced' | 'support-access-ended' | 'session-ended';
 /** Null: a signed-out session's chains may live on, and tell of themselves. */
 function rejectionOf({ event, created }: Pending, session: OverSession): Reason | null {
   const isTerminated = session.scope_kind !== null;
-  if (!isTerminated && session.end_reason === 'signed-out') return event.type === 'session.started' ? 'session-ended' : null;
-  if (session.support_access_grant_id !== null && (session.scope_kind === 'grant' || session.over_reason === 'support-access-ended')) return 'support-access-ended';
-  return isFenced(session) && (event.type === 'session.started' || created || session.end_reason === 'rejected') ? 'fenced' : 'session-ended';
+  if (!isTerminated && session.end_reason === 'signed-out')
+    return event.type === 'session.started' ? 'session-ended' : null;
+  if (
+    session.support_access_grant_id !== null &&
+    (session.scope_kind === 'grant' || session.over_reason === 'support-access-ended')
+  )
+    return 'support-access-ended';
+  return isFenced(session) && (event.type === 'session.started' || created || session.end_reason === 'rejected')
+    ? 'fenced'
+    : 'session-ended';
 }
 
 const isFenced = ({ scope_kind }: OverSession): boolean => scope_kind === 'user' || scope_kind === 'organization';
@@ -77,8 +94,12 @@ const isFenced = ({ scope_kind }: OverSession): boolean => scope_kind === 'user'
  */
 function scopeOf({ event }: Pending, session: OverSession, reason: Reason): TerminationScope | null {
   const ofSession: TerminationScope = { kind: 'session', id: event.sessionId };
-  if (reason === 'support-access-ended') return session.grant_is_known && session.support_access_grant_id !== null ? { kind: 'grant', id: session.support_access_grant_id } : ofSession;
+  if (reason === 'support-access-ended')
+    return session.grant_is_known && session.support_access_grant_id !== null
+      ? { kind: 'grant', id: session.support_access_grant_id }
+      : ofSession;
   const isOfFence = reason === 'fenced' || (isFenced(session) && (session.is_running || !session.is_claimed));
-  if (isOfFence && session.scope_kind !== null && session.scope_id !== null) return { kind: session.scope_kind, id: session.scope_id };
+  if (isOfFence && session.scope_kind !== null && session.scope_id !== null)
+    return { kind: session.scope_kind, id: session.scope_id };
   return session.scope_kind === null && session.parent_session_id === null ? null : ofSession;
 }

@@ -8,7 +8,10 @@ import { systemActor } from '../record-audit.ts';
  * When a staff member's own session ends here, the support sessions opened from it end, in every organization: each by
  * a termination of its own. (Every read knows it already, by `session_states`; this makes it true at the Auth Module.)
  */
-export async function endSupportSessionsOf(transaction: Transaction, parents: readonly { organizationId: string; id: string }[]): Promise<void> {
+export async function endSupportSessionsOf(
+  transaction: Transaction,
+  parents: readonly { organizationId: string; id: string }[],
+): Promise<void> {
   if (parents.length === 0) return;
   const children = await rows<{ organization_id: string; id: string }>(
     transaction,
@@ -52,7 +55,10 @@ export async function endSupportSessionsUnder(transaction: Transaction, ended: E
   return children.length === CHILDREN_A_ROUND;
 }
 
-async function endEach(transaction: Transaction, children: readonly { organization_id: string; id: string }[]): Promise<void> {
+async function endEach(
+  transaction: Transaction,
+  children: readonly { organization_id: string; id: string }[],
+): Promise<void> {
   for (const child of children) {
     const terminationId = await insertTermination(transaction, {
       organizationId: child.organization_id,

@@ -5,7 +5,11 @@ import { type SessionEvent, sessionEventTypes } from '../../rules/session-event.
 const id = z.string().refine(isOpaqueId, 'must be 1 to 255 printable characters');
 const instant = z.iso.datetime({ offset: true });
 /** NUL and lone surrogates have no place in PostgreSQL's text: one of them would fail the whole batch. */
-const text = (max: number) => z.string().max(max).refine((value) => !/[\0\p{Cs}]/u.test(value), 'must be Unicode text without NUL');
+const text = (max: number) =>
+  z
+    .string()
+    .max(max)
+    .refine((value) => !/[\0\p{Cs}]/u.test(value), 'must be Unicode text without NUL');
 
 export const sessionEventSchema = z.strictObject({
   eventId: id,
@@ -52,10 +56,17 @@ export function parseSessionEvent(raw: unknown, aheadMs: number): SessionEvent |
   };
   const stamps = [event.occurredAt, event.startedAt, event.expiresAt ?? event.startedAt];
   if (!stamps.every((at) => at > EARLIEST && at < LATEST)) return null;
-  if (event.type === 'session.started' && event.supportAccessGrantId !== null && event.parentSession === null) return null;
+  if (event.type === 'session.started' && event.supportAccessGrantId !== null && event.parentSession === null)
+    return null;
   return event;
 }
 
 /** The event id of something malformed, where it has one, so that its sender can tell which it was. */
 export const eventIdOf = (raw: unknown): string | null =>
-  typeof raw === 'object' && raw !== null && 'eventId' in raw && typeof raw.eventId === 'string' && isOpaqueId(raw.eventId) ? raw.eventId : null;
+  typeof raw === 'object' &&
+  raw !== null &&
+  'eventId' in raw &&
+  typeof raw.eventId === 'string' &&
+  isOpaqueId(raw.eventId)
+    ? raw.eventId
+    : null;

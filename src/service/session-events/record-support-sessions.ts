@@ -4,7 +4,11 @@ import type { SessionRecord } from '../../rules/session-event.ts';
 import { type NewAuditEvent, recordAudit, systemActor } from '../record-audit.ts';
 
 /** The customer's audit shows every support session that began, with its grant and staff member, and every one that signed out. */
-export async function recordSupportSessions(transaction: Transaction, created: readonly SessionRecord[], ended: readonly SessionRecord[]): Promise<void> {
+export async function recordSupportSessions(
+  transaction: Transaction,
+  created: readonly SessionRecord[],
+  ended: readonly SessionRecord[],
+): Promise<void> {
   const isSupport = (record: SessionRecord) => record.supportAccessGrantId !== null;
   const begun = created.filter(isSupport);
   if (begun.length === 0 && !ended.some(isSupport)) return;
@@ -13,7 +17,8 @@ export async function recordSupportSessions(transaction: Transaction, created: r
     sql`select organization_id, id from session_states where over_at is not null
       and (organization_id, id) in (select o, i from jsonb_to_recordset(${JSON.stringify(begun.map((r) => ({ o: r.organizationId, i: r.id })))}::jsonb) as w(o text, i text))`,
   );
-  const isRefused = (record: SessionRecord) => refused.some((r) => r.organization_id === record.organizationId && r.id === record.id);
+  const isRefused = (record: SessionRecord) =>
+    refused.some((r) => r.organization_id === record.organizationId && r.id === record.id);
   const fact = (action: NewAuditEvent['action'], record: SessionRecord): NewAuditEvent => ({
     organizationId: record.organizationId,
     action,

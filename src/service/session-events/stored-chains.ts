@@ -4,7 +4,10 @@ import type { SessionEvent } from '../../rules/session-event.ts';
 import { keyOf } from './stored-sessions.ts';
 
 /** Which session each known chain of a batch belongs to. */
-export async function readChains(transaction: Transaction, events: readonly SessionEvent[]): Promise<Map<string, string>> {
+export async function readChains(
+  transaction: Transaction,
+  events: readonly SessionEvent[],
+): Promise<Map<string, string>> {
   const wanted = events.flatMap((e) => (e.chainId === null ? [] : [{ o: e.organizationId, i: e.chainId }]));
   if (wanted.length === 0) return new Map();
   const known = await rows<{ organization_id: string; id: string; session_id: string }>(
@@ -21,7 +24,9 @@ export async function readChains(transaction: Transaction, events: readonly Sess
  * before sessions, a batch takes sessions before chains, and each would wait for the other.
  */
 export async function writeChains(transaction: Transaction, events: readonly SessionEvent[]): Promise<void> {
-  const chains = events.flatMap((e) => (e.chainId === null ? [] : [{ o: e.organizationId, i: e.chainId, s: e.sessionId, u: e.userId }]));
+  const chains = events.flatMap((e) =>
+    e.chainId === null ? [] : [{ o: e.organizationId, i: e.chainId, s: e.sessionId, u: e.userId }],
+  );
   if (chains.length === 0) return;
   await rows(
     transaction,

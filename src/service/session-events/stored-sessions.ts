@@ -29,7 +29,10 @@ const ms = (column: string) => sql.raw(`(extract(epoch from ${column}) * 1000)::
 const number = (text: string | null): number | null => (text === null ? null : Number(text));
 
 /** The sessions that a batch is about, locked in one order, so that two batches never wait for each other in a circle. */
-export async function lockSessions(transaction: Transaction, events: readonly SessionEvent[]): Promise<Map<string, SessionRecord>> {
+export async function lockSessions(
+  transaction: Transaction,
+  events: readonly SessionEvent[],
+): Promise<Map<string, SessionRecord>> {
   const wanted = JSON.stringify(events.map((e) => ({ o: e.organizationId, i: e.sessionId })));
   const stored = await rows<StoredRow>(
     transaction,
@@ -65,7 +68,9 @@ export async function lockSessions(transaction: Transaction, events: readonly Se
 
 /** Organizations and users exist from their first use. */
 export async function ensureUsers(transaction: Transaction, events: readonly SessionEvent[]): Promise<void> {
-  const people = JSON.stringify([...new Map(events.map((e) => [keyOf(e.organizationId, e.userId), { o: e.organizationId, u: e.userId }])).values()]);
+  const people = JSON.stringify([
+    ...new Map(events.map((e) => [keyOf(e.organizationId, e.userId), { o: e.organizationId, u: e.userId }])).values(),
+  ]);
   await rows(
     transaction,
     sql`insert into organizations (id) select distinct o from jsonb_to_recordset(${people}::jsonb) as p(o text, u text)
@@ -82,8 +87,13 @@ export async function ensureUsers(transaction: Transaction, events: readonly Ses
  * Writes new and changed sessions. False: another transaction made one of the new ones meanwhile, and the batch must
  * be folded again over what is there now.
  */
-export async function writeSessions(transaction: Transaction, created: readonly SessionRecord[], updated: readonly SessionRecord[]): Promise<boolean> {
-  const columns = sql.raw(`"organizationId" text, id text, "userId" text, "startedAt" float8, "lastSeenAt" float8, "expiresAt" float8, "endedAt" float8, "endReason" text,
+export async function writeSessions(
+  transaction: Transaction,
+  created: readonly SessionRecord[],
+  updated: readonly SessionRecord[],
+): Promise<boolean> {
+  const columns =
+    sql.raw(`"organizationId" text, id text, "userId" text, "startedAt" float8, "lastSeenAt" float8, "expiresAt" float8, "endedAt" float8, "endReason" text,
     "ipAddress" text, "userAgent" text, client text, "authenticationMethods" text[], "toldAt" jsonb, "supportAccessGrantId" uuid, "parentOrganizationId" text, "parentSessionId" text`);
   const at = (column: string) => sql.raw(`to_timestamp("${column}" / 1000)`);
   if (created.length > 0) {

@@ -22,7 +22,12 @@ export async function sweepRejected(transaction: Transaction, rejected: readonly
   const scopes = new Map<string, Rejected[]>();
   for (const r of rejected) {
     if (r.scope === null) continue;
-    const key = JSON.stringify([r.pending.event.organizationId, r.scope.kind, r.scope.id, r.scope.kind === 'session' ? null : r.cutoff]);
+    const key = JSON.stringify([
+      r.pending.event.organizationId,
+      r.scope.kind,
+      r.scope.id,
+      r.scope.kind === 'session' ? null : r.cutoff,
+    ]);
     scopes.set(key, [...(scopes.get(key) ?? []), r]);
   }
   for (const [, group] of [...scopes].toSorted(([a], [b]) => (a < b ? -1 : 1))) await sweepScope(transaction, group);
@@ -30,7 +35,9 @@ export async function sweepRejected(transaction: Transaction, rejected: readonly
 }
 
 async function markRejected(transaction: Transaction, rejected: readonly Rejected[]): Promise<void> {
-  const begun = rejected.filter(({ pending }) => pending.created).map(({ pending: { event } }) => ({ o: event.organizationId, i: event.sessionId }));
+  const begun = rejected
+    .filter(({ pending }) => pending.created)
+    .map(({ pending: { event } }) => ({ o: event.organizationId, i: event.sessionId }));
   if (begun.length === 0) return;
   await rows(
     transaction,
@@ -53,13 +60,27 @@ async function sweepScope(transaction: Transaction, group: readonly Rejected[]):
         and cutoff >= coalesce(${cutoff}::timestamptz, '-infinity') and kept_session_ids <@ ${kept}::text[] order by requested_at limit 1) and status = 'running' returning id`,
   );
   const terminationId =
-    running?.id ?? (await insertTermination(transaction, { organizationId, scope, cutoff, keptSessionIds: kept, requestedBy: systemActor, reason: null, dispatchInMs: 0 }));
+    running?.id ??
+    (await insertTermination(transaction, {
+      organizationId,
+      scope,
+      cutoff,
+      keptSessionIds: kept,
+      requestedBy: systemActor,
+      reason: null,
+      dispatchInMs: 0,
+    }));
   if (scope.kind === 'session') await claimSession(transaction, terminationId, organizationId, scope.id);
   await claimLateChains(transaction, terminationId, organizationId, group);
 }
 
 /** Chains of the rejected events' sessions that nobody has: the session may be at the Auth Module in this moment, without them. */
-async function claimLateChains(transaction: Transaction, terminationId: string, organizationId: string, group: readonly Rejected[]): Promise<void> {
+async function claimLateChains(
+  transaction: Transaction,
+  terminationId: string,
+  organizationId: string,
+  group: readonly Rejected[],
+): Promise<void> {
   const sessionIds = [...new Set(group.map(({ pending }) => pending.event.sessionId))];
   await rows(
     transaction,
