@@ -7,7 +7,7 @@ import { problemDocument } from './error-response.ts';
 import { type Header, header } from './route-parts.ts';
 
 type Responses = RouteConfig['responses'];
-const requestIdHeader = {
+export const requestIdHeader = {
   'X-Request-Id': header('The request’s id: the one that was sent, where it can be used, else a fresh one.'),
 };
 const headersOf: Partial<Record<number, Record<string, Header>>> = {

@@ -4,6 +4,7 @@ import type { Registry } from 'prom-client';
 import type { ApiEnv } from '../api-env.ts';
 import { nameRoute } from '../endpoint.ts';
 import type { Readiness } from '../health.ts';
+import { requestIdHeader } from '../openapi.ts';
 import { jsonAnswer } from '../route-parts.ts';
 
 const state = z.object({
@@ -21,7 +22,7 @@ const healthRoute = createRoute({
   operationId: 'liveness',
   summary: 'The process lives; no dependency is touched',
   tags,
-  responses: { 200: jsonAnswer('It lives.', z.object({ status: z.literal('alive') })) },
+  responses: { 200: jsonAnswer('It lives.', z.object({ status: z.literal('alive') }), requestIdHeader) },
 });
 const readyRoute = createRoute({
   method: 'get',
@@ -31,7 +32,10 @@ const readyRoute = createRoute({
   description:
     'Ready while the database is reachable: access can be ended and everything read without Temporal and the Auth Module (`degraded`).',
   tags,
-  responses: { 200: jsonAnswer('It can serve.', readinessSchema), 503: jsonAnswer('It cannot.', readinessSchema) },
+  responses: {
+    200: jsonAnswer('It can serve.', readinessSchema, requestIdHeader),
+    503: jsonAnswer('It cannot.', readinessSchema, requestIdHeader),
+  },
 });
 const metricsRoute = createRoute({
   method: 'get',
@@ -39,7 +43,9 @@ const metricsRoute = createRoute({
   operationId: 'metrics',
   summary: 'Prometheus metrics',
   tags,
-  responses: { 200: { description: 'The metrics.', content: { 'text/plain': { schema: z.string() } } } },
+  responses: {
+    200: { description: 'The metrics.', headers: requestIdHeader, content: { 'text/plain': { schema: z.string() } } },
+  },
 });
 
 interface Dependencies {
