@@ -42,6 +42,7 @@ create table if not exists auth_tokens (
   key bytea primary key, kind text not null, chain_id text not null references auth_chains on delete cascade,
   payload jsonb not null, consumed_at timestamptz, expires_at timestamptz not null);
 create index if not exists auth_tokens_alive on auth_tokens (chain_id) include (expires_at) where consumed_at is null;
+create index if not exists auth_tokens_used on auth_tokens (chain_id, consumed_at) where consumed_at is not null;
 create index if not exists auth_tokens_expiry on auth_tokens (expires_at);
 
 create table if not exists auth_artifacts (

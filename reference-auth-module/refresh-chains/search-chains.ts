@@ -27,7 +27,8 @@ export interface Position {
 const pageSize = 500;
 
 /**
- * A page of the organization's chains that can still mint tokens: alive, with an unused code or refresh token.
+ * A page of the organization's chains that can still mint tokens: alive, with an unused code or refresh token, or with
+ * one that was used a moment ago: its successor may not be stored yet, and whoever asks must not miss it.
  *
  * Ordered by the session's start and resumed by key, each page costs the same wherever it lies. A chain that is made
  * while pages are read, in a session from before, may lie behind the cursor: the next search finds it.
@@ -39,7 +40,10 @@ export async function searchChains(pool: pg.Pool, filter: ChainFilter, after: Po
     `select c.chain_id as "chainId", c.session_id as "sessionId", c.user_id as "userId", c.organization_id as "organizationId",
        c.session_started_at as "sessionStartedAt", c.support_access_grant_id as "supportAccessGrantId"
      from auth_chains c cross join lateral (
-       select 1 from auth_tokens t where t.chain_id = c.chain_id and t.consumed_at is null and t.expires_at > clock_timestamp() limit 1) alive
+       (select 1 from auth_tokens t where t.chain_id = c.chain_id and t.consumed_at is null and t.expires_at > clock_timestamp() limit 1)
+       union all
+       (select 1 from auth_tokens t where t.chain_id = c.chain_id and t.consumed_at > clock_timestamp() - interval '10 seconds' limit 1)
+       limit 1) alive
      where ${where.join(' and ')} order by c.session_started_at, c.chain_id limit ${pageSize + 1}`,
     values,
   );

@@ -1,4 +1,11 @@
-import { refresh, signIn, SignInFailed, type SignedIn, type SignInOptions } from '../../reference-auth-module/client.ts';
+import { expect, it } from 'vitest';
+import {
+  refresh,
+  signIn,
+  SignInFailed,
+  type SignedIn,
+  type SignInOptions,
+} from '../../reference-auth-module/client.ts';
 import { createHttpAuthModule } from '../../src/auth-module/http-auth-module.ts';
 import type { RefreshChain } from '../../src/auth-module/auth-module.ts';
 import { authModuleToken, useReferenceAuthModule } from '../reference-auth-module/harness.ts';
@@ -82,3 +89,25 @@ describeAuthModuleContract('the reference Auth Module, behind the HTTP adapter,'
     stop: () => Promise.resolve(),
   };
 });
+
+// between the use of a token and the storing of its successor a chain has no token that is unused, and yet it mints
+it.each(['RefreshToken', 'AuthorizationCode'])(
+  'a chain whose %s is being used at this moment is found',
+  async (kind) => {
+    const { claims } = await signIn({ issuer: harness.issuer, user: 'linus', organization: 'acme' });
+    const sessionIds = [String(claims['sid'])];
+    await harness.sql(
+      `update auth_tokens set kind = $2, consumed_at = clock_timestamp()
+     where chain_id = (select chain_id from auth_chains where session_id = $1) and consumed_at is null`,
+      [sessionIds[0], kind],
+    );
+    const authModule = createHttpAuthModule({ url: harness.issuer, token: authModuleToken });
+    const find = async () => (await authModule.listRefreshChains({ organizationId: 'acme', sessionIds }, null)).chains;
+    expect(await find()).toHaveLength(1);
+    // what was used and has had no successor for a while is dead: its user lost the answer
+    await harness.sql(
+      `update auth_tokens set consumed_at = clock_timestamp() - interval '1 minute' where consumed_at is not null`,
+    );
+    expect(await find()).toEqual([]);
+  },
+);
