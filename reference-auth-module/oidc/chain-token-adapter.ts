@@ -15,7 +15,8 @@ interface Stored {
  * Stores authorization codes and refresh tokens, all that can mint in a chain.
  *
  * - A token is stored only under a share lock on its living chain, in one statement: whoever kills the chain either
- *   kills this token with it, or comes first and it is never stored. A code needs the sign-in to stand as well.
+ *   kills this token with it, or comes first and it is never stored. A code, and the first refresh token, need the
+ *   sign-in to stand as well.
  * - A token of a dead chain is not found, and none outlives its session.
  * - A token is consumed once: of two uses at the same moment exactly one goes on.
  */
@@ -66,9 +67,10 @@ const storeCode = `
   select $1::bytea, $2, chain_id, $4::jsonb, least($5::timestamptz, expires_at) from chain`;
 
 // The first token of a chain was told of by chain.started; each later one is a refresh, told in the same statement.
+// The first one needs the sign-in to stand: until it is stored no search finds the chain, so that nobody would kill it.
 const storeRefreshToken = `
   with chain as (select chain_id, session_id, expires_at from auth_chains
-    where chain_id = $3 and dead_at is null for share),
+    where chain_id = $3 and dead_at is null and (closed_at is null or ($4::jsonb->>'rotations')::int > 0) for share),
   refreshed as (insert into auth_outbox (type, session_id, chain_id, occurred_at)
     select 'session.refreshed', session_id, chain_id, $6::timestamptz from chain where ($4::jsonb->>'rotations')::int > 0)
   insert into auth_tokens (key, kind, chain_id, payload, expires_at)

@@ -1,3 +1,5 @@
+import { randomUUID } from 'node:crypto';
+import { Client } from 'pg';
 import { expect, it } from 'vitest';
 import {
   refresh,
@@ -8,6 +10,7 @@ import {
 } from '../../reference-auth-module/client.ts';
 import { createHttpAuthModule } from '../../src/auth-module/http-auth-module.ts';
 import type { RefreshChain } from '../../src/auth-module/auth-module.ts';
+import { eventually } from '../harness/client.ts';
 import { authModuleToken, useReferenceAuthModule } from '../reference-auth-module/harness.ts';
 import { describeAuthModuleContract } from './auth-module-contract.ts';
 
@@ -111,3 +114,24 @@ it.each(['RefreshToken', 'AuthorizationCode'])(
     expect(await find()).toEqual([]);
   },
 );
+
+// the chain is there, its first token is not yet: no search can tell of it, and nobody will kill it by its own id
+it('a chain that is being made while its session is ended gets no token', async () => {
+  const holding = new Client(harness.databaseUrl);
+  await holding.connect();
+  await holding.query('begin; lock table auth_tokens in exclusive mode');
+  const organizationId = `org-${randomUUID()}`;
+  const entering = harness.post('/demo/sign-ins', { organizationId, userId: 'ada' });
+  const [chain] = await eventually(
+    () =>
+      harness.sql<{ id: string }>('select session_id as id from auth_chains where organization_id = $1', [
+        organizationId,
+      ]),
+    (chains) => chains.length === 1,
+  );
+  const sessionIds = chain === undefined ? [] : [chain.id];
+  await harness.post('/refresh-chains/invalidate', { organizationId, terminationId: 't', sessionIds, chainIds: [] });
+  await holding.query('commit');
+  await holding.end();
+  expect((await entering).body).toEqual([]);
+});
