@@ -64,8 +64,8 @@ export const ormOptions = ({ statementTimeoutMs = 15_000, connectTimeoutMs = 10_
 
 /** Connects lazily: building it needs no server, and a server that is away fails the single call, not the process. */
 export async function openDatabase(options: DatabaseOptions): Promise<Database> {
-  const orm = await MikroORM.init({ ...ormOptions(options), connect: false } as never);
-  const pool = orm.em.fork().getKysely() as unknown as Queryable;
+  const orm = await MikroORM.init(ormOptions(options));
+  const pool: Queryable = orm.em.fork().getKysely<unknown>();
   return {
     orm,
     url: options.url,

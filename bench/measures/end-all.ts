@@ -10,7 +10,7 @@ const largest = Number(process.env['BENCH_END_ALL'] ?? 100_000);
 export async function endAll(stack: BenchStack): Promise<Figure[]> {
   const figures: Figure[] = [];
   let ours = 0;
-  for (const size of [1_000, 10_000, 100_000].filter((size) => size <= largest)) {
+  for (const size of [1_000, 10_000, 100_000].filter((each) => each <= largest)) {
     const organization = `all-${size}`;
     await seedSessions(stack, organization, size);
     await stack.pool.query('analyze');

@@ -36,8 +36,8 @@ export function startDispatcher({ database, deliver, logger }: DispatcherOptions
   const listener = createListener({
     url: database.url,
     channel: 'decisions',
-    onNotify: deliveries.wake,
-    onConnect: deliveries.wake,
+    onNotify: () => deliveries.wake(),
+    onConnect: () => deliveries.wake(),
   });
   return {
     async stop() {

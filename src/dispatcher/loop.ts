@@ -17,7 +17,7 @@ export interface LoopOptions {
 
 /** Works for ever: at once while there is more, else when woken, at the latest after `pollMs`. */
 export function startLoop({ name, work, pollMs, logger }: LoopOptions): Loop {
-  let stopped = false;
+  const stopping = new AbortController();
   let woken = false;
   let endPause: (() => void) | undefined;
   const pause = async () => {
@@ -29,7 +29,7 @@ export function startLoop({ name, work, pollMs, logger }: LoopOptions): Loop {
     endPause = undefined;
   };
   const run = async () => {
-    while (!stopped) {
+    while (!stopping.signal.aborted) {
       woken = false;
       const more = await work().catch((error: unknown) => {
         logger.warn(
@@ -39,7 +39,7 @@ export function startLoop({ name, work, pollMs, logger }: LoopOptions): Loop {
         return undefined;
       });
       // after a failure nothing wakes it early: what woke it may be what fails
-      if (!stopped && (more === undefined || (!more && !woken))) await pause();
+      if (!stopping.signal.aborted && (more === undefined || (!more && !woken))) await pause();
     }
   };
   const running = run();
@@ -49,7 +49,7 @@ export function startLoop({ name, work, pollMs, logger }: LoopOptions): Loop {
       endPause?.();
     },
     async stop() {
-      stopped = true;
+      stopping.abort();
       endPause?.();
       await running;
     },

@@ -130,9 +130,8 @@ function signedOut(record: SessionRecord, event: SessionEvent): SessionRecord {
 function sameRecord(a: SessionRecord, b: SessionRecord): boolean {
   const { toldAt: toldA, authenticationMethods: methodsA, ...restA } = a;
   const { toldAt: toldB, authenticationMethods: methodsB, ...restB } = b;
-  const keys = Object.keys(restA) as (keyof typeof restA)[];
   return (
-    keys.every((key) => restA[key] === restB[key]) &&
+    Object.entries(restA).every(([key, value]) => value === Reflect.get(restB, key)) &&
     details.every((detail) => toldA[detail] === toldB[detail]) &&
     JSON.stringify(methodsA) === JSON.stringify(methodsB)
   );

@@ -92,16 +92,13 @@ export async function leftovers(database: Database, work: TerminationWork, limit
 /** The sessions `s` in scope, at or before the cutoff, that no termination has yet. */
 export const unclaimed = (work: TerminationWork) => {
   const fenced = sql`s.termination_id is null and s.organization_id = ${work.organizationId} and s.fenced_from <= ${work.cutoff}::timestamptz and s.id <> all (${work.keptSessionIds}::text[])`;
-  switch (work.scopeKind) {
-    case 'session':
-      return sql`s.termination_id is null and s.organization_id = ${work.organizationId} and s.id = ${work.scopeId}`;
-    case 'user':
-      return sql`${fenced} and s.user_id = ${work.scopeId}`;
-    case 'organization':
-      return fenced;
-    case 'grant':
-      return sql`s.termination_id is null and s.organization_id = ${work.organizationId} and s.support_access_grant_id = ${work.scopeId}::uuid`;
-  }
+  const timeless = sql`s.termination_id is null and s.organization_id = ${work.organizationId}`;
+  return {
+    session: sql`${timeless} and s.id = ${work.scopeId}`,
+    user: sql`${fenced} and s.user_id = ${work.scopeId}`,
+    organization: fenced,
+    grant: sql`${timeless} and s.support_access_grant_id = ${work.scopeId}::uuid`,
+  }[work.scopeKind];
 };
 
 /** Where the next page begins, in the order of the index that holds the sessions without a termination. */
