@@ -52,7 +52,7 @@ it('a support session that the customer ends is refused on its next call, whatev
 
 it('a support session that a fence of the customer covers is refused, with and without a row', async () => {
   const { claims } = await supportSession('fenced', 'visit-fenced');
-  const unreported = { ...claims, sid: 'never-reported' };
+  const unreported = { ...claims, sid: 'never-reported', auth_time: secondsFromNow(-60) };
   for (const home of homes('fenced')) expect(await admission('fenced', { ...unreported, ...home })).toBe('admitted');
   await terminate(stack, 'fenced', 'sessions/terminate', { token: await observer(stack, 'fenced') });
   for (const home of homes('fenced'))
