@@ -9,7 +9,7 @@ import { call } from '../harness/client.ts';
  */
 export function createBalancer(addresses: { url: string }[]) {
   let turn = 0;
-  const state = { retried: 0 };
+  const state = { retried: 0, asked: 0 };
   const balanced = async <T>(method: string, path: string, options: RequestOptions): Promise<Answer<T>> => {
     for (let attempt = 1; ; attempt++) {
       const address = addresses[turn++ % addresses.length];
@@ -19,9 +19,11 @@ export function createBalancer(addresses: { url: string }[]) {
           ...options,
           headers: { ...options.headers, connection: 'close' },
         });
-        if (answer.status !== 409) return answer;
+        // 409: the first try is still at work; 503: it asks to be asked again (a machine too busy to open a connection)
+        if (answer.status !== 409 && answer.status !== 503) return answer;
+        state.asked += 1;
       } catch (error) {
-        if (attempt === 20) throw error;
+        if (attempt === 100) throw error;
         state.retried += 1;
       }
       await sleep(100);

@@ -116,8 +116,12 @@ it(
         60_000,
       );
     await connection.close();
-    const errors = worker.lines.filter((line) => line.includes('"level":50') && line.includes('has no row any more'));
-    expect(errors.length).toBeGreaterThanOrEqual(2);
+    const errors = () =>
+      worker.lines.filter((line) => line.includes('"level":50') && line.includes('has no row any more'));
+    await eventually(
+      () => Promise.resolve(errors().length),
+      (count) => count >= 2,
+    );
     const page = await (await fetch(`${worker.url}/metrics`)).text();
     expect(page).toMatch(/^session_management_sweep_finds_total [1-9]/m);
     expect(page).toMatch(/^session_management_rows_gone_total\{activity="\w+"\} [1-9]/m);
