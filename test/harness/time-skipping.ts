@@ -15,15 +15,14 @@ const withSkipping = (path: string, bytes: Uint8Array, enabled: boolean): Uint8A
   const patch = (message: Skippable) => Object.assign(message, { timeSkippingConfig: config });
   switch (path) {
     case `${service}StartWorkflowExecution`:
-      return StartWorkflowExecutionRequest.encode(patch(StartWorkflowExecutionRequest.decode(bytes)) as never).finish();
+      return StartWorkflowExecutionRequest.encode(patch(StartWorkflowExecutionRequest.decode(bytes))).finish();
     case `${service}SignalWithStartWorkflowExecution`:
       return SignalWithStartWorkflowExecutionRequest.encode(
-        patch(SignalWithStartWorkflowExecutionRequest.decode(bytes)) as never,
+        patch(SignalWithStartWorkflowExecutionRequest.decode(bytes)),
       ).finish();
     case `${service}ExecuteMultiOperation`: {
       const message = ExecuteMultiOperationRequest.decode(bytes);
-      for (const operation of message.operations ?? [])
-        if (operation.startWorkflow) patch(operation.startWorkflow as Skippable);
+      for (const operation of message.operations ?? []) if (operation.startWorkflow) patch(operation.startWorkflow);
       return ExecuteMultiOperationRequest.encode(message).finish();
     }
     default:
