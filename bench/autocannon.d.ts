@@ -14,6 +14,8 @@ declare module 'autocannon' {
     url: string;
     connections: number;
     duration: number;
+    /** Requests a second, over all connections. */
+    overallRate?: number;
     headers?: Record<string, string>;
     requests?: { method: 'GET' | 'POST'; path: string; body?: string }[];
   }

@@ -1,7 +1,9 @@
 /** `npm run bench [-- list events …]`: measures, prints a table, writes JSON. */
+import { checkSupportAccess } from './measures/check-support-access.ts';
 import { clickToConfirmed } from './measures/click-to-confirmed.ts';
 import { decisionAlone } from './measures/decision.ts';
 import { endAll } from './measures/end-all.ts';
+import { grantsEnding } from './measures/grants-ending.ts';
 import { listSessions } from './measures/list-sessions.ts';
 import { sessionEvents } from './measures/session-events.ts';
 import { type Figure, publish } from './report.ts';
@@ -13,6 +15,8 @@ const measures: Record<string, (stack: BenchStack) => Promise<Figure[]>> = {
   'end-all': endAll,
   events: sessionEvents,
   list: listSessions,
+  check: checkSupportAccess,
+  grants: grantsEnding,
 };
 
 const say = (line: string) => void process.stdout.write(`${line}\n`);
