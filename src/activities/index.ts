@@ -2,7 +2,8 @@
 import { createActivateGrant } from './support-access/activate-grant.ts';
 import { createClearGrantSessions } from './support-access/clear-grant-sessions.ts';
 import { createSettleGrant } from './support-access/settle-grant.ts';
-import { createEndSessions, type TerminationActivityOptions } from './termination/end-sessions.ts';
+import { createEndSessions } from './termination/end-sessions.ts';
+import type { TerminationActivityOptions } from './termination/pass-result.ts';
 import { createVerifyTermination } from './termination/verify-termination.ts';
 
 export const createActivities = (options: TerminationActivityOptions) => ({

@@ -2,7 +2,7 @@ import { cancellationSignal } from '@temporalio/activity';
 import { AuthModuleError } from '../../auth-module/auth-module.ts';
 import { nextAttempt } from '../../rules/retry.ts';
 import type { ErrorClass } from '../../rules/termination.ts';
-import type { TerminationActivityOptions } from '../termination/end-sessions.ts';
+import type { TerminationActivityOptions } from '../termination/pass-result.ts';
 import {
   type GrantBooks,
   readBooks,

@@ -3,7 +3,7 @@ import { sql } from 'kysely';
 import { row } from '../../database.ts';
 import { nextAttempt } from '../../rules/retry.ts';
 import type { ErrorClass } from '../../rules/termination.ts';
-import type { TerminationActivityOptions } from './end-sessions.ts';
+import type { TerminationActivityOptions } from './pass-result.ts';
 import { look } from './sweep.ts';
 import { readWork } from './work.ts';
 
