@@ -9,13 +9,14 @@ import { sessionEvents } from './measures/session-events.ts';
 import { type Figure, publish } from './report.ts';
 import { type BenchStack, raise } from './stack.ts';
 
+// in this order: what ends sessions leaves verifications behind that run a minute later, beside what comes next
 const measures: Record<string, (stack: BenchStack) => Promise<Figure[]>> = {
-  click: clickToConfirmed,
-  decision: decisionAlone,
-  'end-all': endAll,
   events: sessionEvents,
   list: listSessions,
   check: checkSupportAccess,
+  click: clickToConfirmed,
+  decision: decisionAlone,
+  'end-all': endAll,
   grants: grantsEnding,
 };
 
