@@ -4,8 +4,8 @@ import type { ErrorClass } from '../../rules/termination.ts';
 import { recordOutcomes } from './record-outcomes.ts';
 import { halves, type Page, type TerminationWork } from './work.ts';
 
-/** Pages of one termination in flight; what is in flight at the Auth Module altogether is bounded by its slots. */
-const LANES = 4;
+/** Pages of one termination in flight: two are as fast as four, and leave another organization's click its share of the machine. */
+const LANES = 2;
 /** Calls that may fail in a row, as a whole, before the Auth Module counts as down; more each time, so that many poison chains are told apart too. */
 const failuresInARow = (attempt: number): number => Math.min(12 * 2 ** Math.max(0, attempt - 1), 192);
 /** Failures of a whole call that may lie in what was sent: a smaller page may pass. The others lie in the Auth Module or the way to it. */
