@@ -1,5 +1,5 @@
 /** Raises, once for the whole run: one PostgreSQL cluster with a migrated template, one Temporal server, one workflow bundle. */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -37,8 +37,7 @@ const careless = { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'o
 
 export default async function setup(project: TestProject) {
   const cli = await findTemporalCli({ log: (line) => process.stdout.write(`${line}\n`) });
-  const directory = join(tmpdir(), `session-management-test-${process.pid}`);
-  mkdirSync(directory, { recursive: true });
+  const directory = mkdtempSync(join(tmpdir(), 'session-management-test-'));
   const [postgres, temporal, bundle] = await Promise.all([
     ensurePostgres({ dataDir: fileURLToPath(new URL('../.data/test-postgres', import.meta.url)), settings: careless }),
     freePort().then((port) => startTemporal({ cli, port, namespace: 'default', extraArgs: timeSkipping })),
@@ -61,6 +60,7 @@ export default async function setup(project: TestProject) {
     await temporal.stop();
     await dropLeftDatabases(postgres.url);
     await postgres.stop();
+    rmSync(directory, { recursive: true, force: true });
   };
 }
 

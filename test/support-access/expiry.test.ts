@@ -136,6 +136,14 @@ it('an Auth Module that is away for a day holds up nothing but the confirmation,
   );
   expect((await grants.revoke(grant)).body).toMatchObject({ status: 'ending', endReason: 'revoked', stalled: false });
   expect(await grants.check('away')).toMatchObject({ decision: 'deny', reason: 'revoked' });
+  // its clock runs from here on: a termination that began only after time was moved would have made progress just then
+  const [termination] = await eventually(
+    () =>
+      stack.database.query<{ id: string }>(
+        `select id from terminations where organization_id = 'away' and scope_kind = 'grant'`,
+      ),
+    (found) => found.length > 0,
+  );
   await stack.database.moveClock(minutes(3));
   expect(await grants.read(grant)).toMatchObject({
     status: 'ending',
@@ -145,11 +153,6 @@ it('an Auth Module that is away for a day holds up nothing but the confirmation,
   await grants.pass(grant, days(1));
   expect(await grants.read(grant)).toMatchObject({ status: 'ending', stalled: true });
   heal();
-  const find = () =>
-    stack.database.query<{ id: string }>(
-      `select id from terminations where organization_id = 'away' and scope_kind = 'grant'`,
-    );
-  const [termination] = await eventually(find, (found) => found.length > 0);
   const retry = () => stack.temporal.workflow.getHandle(`termination:${termination?.id}`).signal('retry-now');
   await eventually(
     () =>
