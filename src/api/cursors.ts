@@ -1,4 +1,4 @@
-import { createHmac, timingSafeEqual } from 'node:crypto';
+import { createHmac, createSecretKey, type KeyObject, timingSafeEqual } from 'node:crypto';
 import { ServiceError } from '../errors.ts';
 import type { PagePosition } from '../service/index.ts';
 
@@ -20,9 +20,10 @@ const MAC_BYTES = 18;
 
 /** Cursors signed with a key that all processes share, so that nobody can make one that asks for what was not offered. */
 export function createCursors(loadKey: () => Promise<Buffer>): Cursors {
-  let loading: Promise<Buffer> | undefined;
+  let loading: Promise<KeyObject> | undefined;
   const key = () => {
-    loading ??= loadKey().catch((error: unknown) => {
+    // made once: from bytes it would be made anew at every signature, for six times the price
+    loading ??= loadKey().then(createSecretKey, (error: unknown) => {
       loading = undefined; // the next request tries again
       throw error;
     });
@@ -46,7 +47,7 @@ export function createCursors(loadKey: () => Promise<Buffer>): Cursors {
   };
 }
 
-function sign(key: Buffer, position: Buffer, { list, organizationId, filters = {} }: CursorScope): Buffer {
+function sign(key: KeyObject, position: Buffer, { list, organizationId, filters = {} }: CursorScope): Buffer {
   const sorted = Object.entries(filters)
     .filter(([, value]) => value !== undefined)
     .toSorted(([a], [b]) => (a < b ? -1 : 1));
