@@ -1,3 +1,4 @@
+import { ask } from './http.ts';
 import type { BenchStack } from './stack.ts';
 
 /** Puts `count` sessions of one organization, one chain each, into the database and the Auth Module, without the door: what is measured comes after. */
@@ -49,13 +50,7 @@ export async function terminate(
   prefer: string,
 ): Promise<{ ms: number; termination: TerminationAnswer }> {
   const began = performance.now();
-  const response = await fetch(`${stack.url}${path}`, {
-    method: 'POST',
-    headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json', prefer },
-    body: '{}',
-  });
-  const text = await response.text();
-  if (!response.ok) throw new Error(`${response.status} ${text}`);
+  const text = await ask(`${stack.url}${path}`, { method: 'POST', token, headers: { prefer }, body: '{}' });
   return { ms: performance.now() - began, termination: JSON.parse(text) as TerminationAnswer };
 }
 
@@ -68,11 +63,11 @@ export async function completed(
   began: number,
 ): Promise<{ ms: number; termination: TerminationAnswer }> {
   for (;;) {
-    const response = await fetch(`${stack.url}/v1/organizations/${organization}/terminations/${id}`, {
-      headers: { authorization: `Bearer ${token}` },
+    const text = await ask(`${stack.url}/v1/organizations/${organization}/terminations/${id}`, {
+      method: 'GET',
+      token,
     });
-    if (!response.ok) throw new Error(`${response.status} ${await response.text()}`);
-    const termination = (await response.json()) as TerminationAnswer;
+    const termination = JSON.parse(text) as TerminationAnswer;
     if (termination.status === 'completed') return { ms: performance.now() - began, termination };
     await new Promise((resolve) => setTimeout(resolve, 20));
   }

@@ -55,7 +55,7 @@ const endEverything = (database: Database, organizationId: string, restored: Res
     const voided = await voidGrants(transaction, mine);
     const revoked = await revokeGrants(transaction, mine, { actor: systemActor, reason, delivered: false });
     await lockScope(transaction, organizationId, scope);
-    const terminationId = await insertTermination(transaction, {
+    const termination = await insertTermination(transaction, {
       organizationId,
       scope,
       cutoff: null,
@@ -66,7 +66,7 @@ const endEverything = (database: Database, organizationId: string, restored: Res
     });
     restored.grantsVoided += voided;
     restored.grantsRevoked += revoked.length;
-    restored.terminationIds.push(terminationId);
+    restored.terminationIds.push(termination.id);
   });
 
 export const describeRestored = ({ organizations, grantsRevoked, grantsVoided, terminationIds }: Restored): string =>

@@ -18,7 +18,7 @@ export interface DispatcherOptions {
 }
 
 /** Deliveries in flight at most. */
-const BATCH = 20;
+const BATCH = 4;
 const POLL_MS = 1_000;
 
 /**

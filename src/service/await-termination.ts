@@ -2,7 +2,7 @@ import type { Database } from '../database.ts';
 import { notFound } from '../errors.ts';
 import type { TerminationView } from '../rules/termination.ts';
 import type { ChangeFeed } from './change-feed.ts';
-import { readTermination, terminationView } from './termination-view.ts';
+import { readTermination, type TerminationRow, terminationView } from './termination-view.ts';
 
 export interface TerminationAnswering {
   database: Database;
@@ -15,28 +15,24 @@ export interface TerminationAnswering {
 export const defaultWaitSeconds = 2;
 
 /**
- * Delivers the decision and waits up to `waitSeconds` for `completed`. Whatever happens here, the decision stands: a
- * failed delivery is the dispatcher's, and is answered at once with the termination still running.
+ * Shows a decision as its transaction left it, or delivers it and waits up to `waitSeconds` for `completed`. Whatever
+ * happens here, the decision stands: a failed delivery is the dispatcher's, and is answered at once with the termination
+ * still running.
  */
 export async function answerTermination(
   { database, changes, deliver, accessTokenTtlSeconds }: TerminationAnswering,
-  organizationId: string,
-  terminationId: string,
+  decided: TerminationRow,
   waitSeconds: number,
 ): Promise<TerminationView> {
-  const read = async () => {
-    const found = await readTermination(database.pool, organizationId, terminationId);
-    if (found === undefined) throw notFound();
-    return terminationView(found, accessTokenTtlSeconds);
-  };
-  if (waitSeconds === 0) return read();
-  using subscription = changes.subscribe(terminationId);
+  if (waitSeconds === 0 || decided.status === 'completed') return terminationView(decided, accessTokenTtlSeconds);
+  using subscription = changes.subscribe(decided.id);
   const deadline = performance.now() + waitSeconds * 1_000;
-  const delivered = await deliver(terminationId);
+  const delivered = await deliver(decided.id);
   for (;;) {
-    const termination = await read();
-    const left = deadline - performance.now();
-    if (termination.status === 'completed' || !delivered || left <= 0) return termination;
-    await subscription.next(left);
+    if (delivered) await subscription.next(deadline - performance.now());
+    const found = await readTermination(database.pool, decided.organization_id, decided.id);
+    if (found === undefined) throw notFound();
+    if (found.status === 'completed' || !delivered || performance.now() >= deadline)
+      return terminationView(found, accessTokenTtlSeconds);
   }
 }

@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import { row, rows, type Transaction } from '../database.ts';
 import type { Actor, TerminationScope } from '../rules/termination.ts';
+import { terminationColumns, type TerminationRow } from './termination-view.ts';
 
 export interface NewTermination {
   organizationId: string;
@@ -10,6 +11,8 @@ export interface NewTermination {
   keptSessionIds: readonly string[];
   requestedBy: Actor;
   reason: string | null;
+  /** True: a termination of the same scope that keeps the same sessions and still runs takes this one in; its cutoff rises to now. */
+  joins?: boolean;
   /** How long the dispatcher leaves the delivery to the request that decided. 0: deliver at once. */
   dispatchInMs: number;
 }
@@ -36,41 +39,54 @@ export async function lockScope(
 }
 
 /**
- * Puts up the fence: one row and its audit event, whatever the number of sessions, in the caller's transaction.
- * From the commit on everything in the scope from at or before the cutoff is ended in every read.
+ * Puts up the fence: one row and its audit event, whatever the number of sessions, in the caller's transaction and in
+ * one statement. From the commit on everything in the scope from at or before the cutoff is ended in every read.
+ * Returns the termination as it is now. A scope that is not a single session's must be locked by then (`lockScope`).
  */
-export async function insertTermination(transaction: Transaction, t: NewTermination): Promise<string> {
-  const inserted = await row<{ id: string }>(
+export async function insertTermination(transaction: Transaction, t: NewTermination): Promise<TerminationRow> {
+  const wait = sql`${t.dispatchInMs} * interval '1 millisecond'`;
+  const decided = await row<TerminationRow>(
     transaction,
     sql`with clock as materialized (select current_instant() as now),
-      organization as (insert into organizations (id) values (${t.organizationId}) on conflict do nothing),
-      termination as (
+      joined as (
+        update terminations t set cutoff = greatest(cutoff, now), revision = revision + 1, dispatch_count = 0, dispatch_after = now + ${wait}
+        from clock where t.id = (${runningAlike(t)}) and t.status = 'running' returning t.*
+      ),
+      organization as (insert into organizations (id) select ${t.organizationId} where not exists (select from joined) on conflict do nothing),
+      inserted as (
         insert into terminations (organization_id, scope_kind, scope_id, cutoff, kept_session_ids, requested_at, requested_by, reason, progress_at, next_look_at, dispatch_after)
         select ${t.organizationId}, ${t.scope.kind}, ${t.scope.id}, coalesce(${t.cutoff}::timestamptz, now), ${[...t.keptSessionIds]}::text[], now,
-          ${JSON.stringify(t.requestedBy)}::jsonb, ${t.reason}, now, now, now + ${t.dispatchInMs} * interval '1 millisecond'
-        from clock returning id, cutoff
+          ${JSON.stringify(t.requestedBy)}::jsonb, ${t.reason}, now, now, now + ${wait}
+        from clock where not exists (select from joined) returning *
       ),
+      decided as (select 'termination.joined' as fact, * from joined union all select 'termination.requested', * from inserted),
       fact as (
         insert into audit_events (organization_id, at, action, actor, subject_kind, subject_id, reason, details)
-        select ${t.organizationId}, now, 'termination.requested', ${JSON.stringify(t.requestedBy)}::jsonb, ${t.scope.kind}, ${t.scope.id}, ${t.reason},
-          jsonb_build_object('terminationId', termination.id, 'keptSessionIds', to_jsonb(${[...t.keptSessionIds]}::text[]))
-        from clock, termination
+        select organization_id, now, fact, ${JSON.stringify(t.requestedBy)}::jsonb, scope_kind, scope_id, ${t.reason},
+          jsonb_build_object('terminationId', id, 'keptSessionIds', to_jsonb(kept_session_ids))
+        from clock, decided
       ),
-      woken as (select pg_notify('decisions', '') where ${t.dispatchInMs} = 0)
-      select id, (select count(*) from woken) from termination`,
+      woken as materialized (select pg_notify('decisions', '') where ${t.dispatchInMs} = 0)
+      select ${terminationColumns}, (select count(*) from woken) as woken from decided`,
   );
-  if (inserted === undefined) throw new Error('an insert returns its row');
-  return inserted.id;
+  if (decided === undefined) throw new Error('a decision returns its row');
+  return decided;
 }
 
-/** Marks the session that a termination of scope `session` ends, and its chains, as this termination's work. Returns false where another has it. */
+const runningAlike = ({ joins = false, organizationId, scope, keptSessionIds }: NewTermination) =>
+  joins
+    ? sql`select id from terminations where organization_id = ${organizationId} and scope_kind = ${scope.kind} and scope_id = ${scope.id}
+        and status = 'running' and kept_session_ids = ${[...keptSessionIds]}::text[] order by requested_at desc limit 1`
+    : sql`null`;
+
+/** Marks a session, unless another termination has it, and its chains as this termination's work. Returns the termination as it is then. */
 export async function claimSession(
   transaction: Transaction,
   terminationId: string,
   organizationId: string,
   sessionId: string,
-): Promise<boolean> {
-  const counted = await row<{ sessions: number }>(
+): Promise<TerminationRow> {
+  const counted = await row<TerminationRow>(
     transaction,
     sql`with claimed as (
         update sessions set termination_id = ${terminationId}, sign_in_outcome = 'pending',
@@ -82,7 +98,8 @@ export async function claimSession(
       ), counts as (select (select count(*) from claimed)::int as sessions, (select count(*) from chains)::int as chains)
       update terminations set sessions_total = sessions_total + counts.sessions, sessions_pending = sessions_pending + counts.sessions,
         chains_total = chains_total + counts.chains, chains_pending = chains_pending + counts.chains
-      from counts where terminations.id = ${terminationId} returning counts.sessions`,
+      from counts where terminations.id = ${terminationId} returning ${terminationColumns}`,
   );
-  return (counted?.sessions ?? 0) > 0;
+  if (counted === undefined) throw new Error(`there is no termination ${terminationId}`);
+  return counted;
 }

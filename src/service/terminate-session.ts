@@ -7,6 +7,7 @@ import type { SessionManagementService, TerminateOptions } from './index.ts';
 import { claimSession, dispatchInMs, insertTermination } from './insert-termination.ts';
 import { holdLiveGrant } from './live-grant.ts';
 import { recordAudit } from './record-audit.ts';
+import { terminationColumns, type TerminationRow } from './termination-view.ts';
 
 /**
  * Ends one session of the caller's organization and its chains; from the commit on it is active nowhere here. A session
@@ -17,10 +18,10 @@ export const createTerminateSession =
   (answering: TerminationAnswering): SessionManagementService['terminateSession'] =>
   async (sessionId, context, options = {}) => {
     const waitSeconds = options.waitSeconds ?? defaultWaitSeconds;
-    const terminationId = await answering.database.transaction((transaction) =>
+    const decided = await answering.database.transaction((transaction) =>
       decide(transaction, sessionId, context, options, waitSeconds),
     );
-    return answerTermination(answering, context.organizationId, terminationId, waitSeconds);
+    return answerTermination(answering, decided, waitSeconds);
   };
 
 async function decide(
@@ -29,7 +30,7 @@ async function decide(
   context: AdminContext,
   options: TerminateOptions,
   waitSeconds: number,
-): Promise<string> {
+): Promise<TerminationRow> {
   await holdLiveGrant(transaction, context);
   const { organizationId } = context;
   const locked = await row(
@@ -38,14 +39,13 @@ async function decide(
   );
   if (locked === undefined) throw notFound();
   // read in a statement of its own: after the lock, so that a decision which was waited for is seen
-  const state = await row<{ termination_id: string | null; status: string | null }>(
+  const ended = await row<TerminationRow>(
     transaction,
-    sql`select s.over_termination_id as termination_id, t.status from session_states s left join terminations t on t.id = s.over_termination_id
-      where s.organization_id = ${organizationId} and s.id = ${sessionId}`,
+    sql`select ${terminationColumns} from terminations where organization_id = ${organizationId}
+      and id = (select over_termination_id from session_states where organization_id = ${organizationId} and id = ${sessionId})`,
   );
-  const ended = state?.termination_id ?? null;
-  const terminationId = ended ?? (await end(transaction, sessionId, context, options, waitSeconds));
-  if (ended !== null && state?.status === 'running') {
+  const decided = ended ?? (await end(transaction, sessionId, context, options, waitSeconds));
+  if (ended?.status === 'running') {
     await recordAudit(transaction, [
       {
         organizationId,
@@ -53,12 +53,12 @@ async function decide(
         actor: actorOf(context),
         subject: { kind: 'session', id: sessionId },
         reason: options.reason ?? null,
-        details: { terminationId },
+        details: { terminationId: ended.id },
       },
     ]);
   }
-  await options.onDecided?.(transaction, { kind: 'termination', id: terminationId });
-  return terminationId;
+  await options.onDecided?.(transaction, { kind: 'termination', id: decided.id });
+  return decided;
 }
 
 async function end(
@@ -67,9 +67,9 @@ async function end(
   context: AdminContext,
   options: TerminateOptions,
   waitSeconds: number,
-): Promise<string> {
+): Promise<TerminationRow> {
   const { organizationId } = context;
-  const terminationId = await insertTermination(transaction, {
+  const { id } = await insertTermination(transaction, {
     organizationId,
     scope: { kind: 'session', id: sessionId },
     cutoff: null,
@@ -78,6 +78,5 @@ async function end(
     reason: options.reason ?? null,
     dispatchInMs: dispatchInMs(waitSeconds),
   });
-  await claimSession(transaction, terminationId, organizationId, sessionId);
-  return terminationId;
+  return claimSession(transaction, id, organizationId, sessionId);
 }

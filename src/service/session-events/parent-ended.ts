@@ -60,7 +60,7 @@ async function endEach(
   children: readonly { organization_id: string; id: string }[],
 ): Promise<void> {
   for (const child of children) {
-    const terminationId = await insertTermination(transaction, {
+    const { id } = await insertTermination(transaction, {
       organizationId: child.organization_id,
       scope: { kind: 'session', id: child.id },
       cutoff: null,
@@ -69,6 +69,6 @@ async function endEach(
       reason: null,
       dispatchInMs: 0,
     });
-    await claimSession(transaction, terminationId, child.organization_id, child.id);
+    await claimSession(transaction, id, child.organization_id, child.id);
   }
 }

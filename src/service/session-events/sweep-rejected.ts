@@ -59,8 +59,8 @@ async function sweepScope(transaction: Transaction, group: readonly Rejected[]):
       where id = (select id from terminations where organization_id = ${organizationId} and scope_kind = ${scope.kind} and scope_id = ${scope.id} and status = 'running'
         and cutoff >= coalesce(${cutoff}::timestamptz, '-infinity') and kept_session_ids <@ ${kept}::text[] order by requested_at limit 1) and status = 'running' returning id`,
   );
-  const terminationId =
-    running?.id ??
+  const { id: terminationId } =
+    running ??
     (await insertTermination(transaction, {
       organizationId,
       scope,
