@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest';
+import type { SupportAccessDecision } from '../../src/rules/support-access-grant.ts';
 import { call, tokens } from '../harness/client.ts';
 import { event, report, started } from '../harness/events.ts';
 import { useStack } from '../harness/stack.ts';
@@ -150,4 +151,32 @@ it('nobody may keep an answer, and only the scope for it may ask', async () => {
     { code: 'organization-forbidden' },
   );
   expect((await ask(null, question)).status).toBe(401);
+});
+
+it('of many who ask in the same moment each gets the answer that is theirs alone', async () => {
+  const staff = ['ada', 'bob', 'cleo'];
+  const crowd: { organization: string; userId: string; sessionId?: string }[] = [];
+  for (const [n, userId] of staff.entries()) {
+    const organization = `crowd-${n}`;
+    const grant = await grants.create(organization, { userId });
+    await grants.signIn(grant, `s-${n}`, { userId });
+    for (const asker of staff)
+      crowd.push({ organization, userId: asker }, { organization, userId: asker, sessionId: `s-${n}` });
+  }
+  const ask = ({ organization, ...question }: (typeof crowd)[number]) => grants.check(organization, question);
+  const oneByOne: SupportAccessDecision[] = [];
+  for (const question of crowd) oneByOne.push(await ask(question));
+  expect(new Set(oneByOne.map(({ decision, reason }) => `${decision} ${reason}`))).toEqual(
+    new Set(['allow granted', 'deny no-grant', 'deny session-ended']),
+  );
+  const many = Array.from({ length: 20 }, () => crowd).flat();
+  const answers = await Promise.all(many.map(ask));
+  const whatMatters = ({ decision, reason, grantId, notAfter }: SupportAccessDecision) => ({
+    decision,
+    reason,
+    grantId,
+    notAfter,
+  });
+  const expected = oneByOne.map(whatMatters);
+  expect(answers.map(whatMatters)).toEqual(many.map((_, n) => expected[n % expected.length]));
 });

@@ -1,6 +1,7 @@
 import { type RawBuilder, sql } from 'kysely';
-import { type Database, row } from '../../database.ts';
+import { type Database, rows } from '../../database.ts';
 import type { GrantEndReason, SupportAccessDecision } from '../../rules/support-access-grant.ts';
+import { createBatch } from '../batch.ts';
 import type { SessionManagementService } from '../index.ts';
 import { toInstantOrNull } from '../instants.ts';
 
@@ -16,16 +17,26 @@ interface CheckRow {
   seconds_left: number | null;
 }
 
+interface Question {
+  organizationId: string;
+  userId: string;
+  sessionId?: string | undefined;
+}
+
 /**
  * May this person act in this organization now? One statement, by the database's clock alone: no timer, cache or
  * workflow is consulted. A session that is known here counts with its own grant only, even where another is live.
  */
-export const createCheckSupportAccess =
-  ({ database }: { database: Database }): SessionManagementService['checkSupportAccess'] =>
-  async ({ organizationId, userId, role, sessionId }) => {
+export const createCheckSupportAccess = ({
+  database,
+}: {
+  database: Database;
+}): SessionManagementService['checkSupportAccess'] => {
+  // gateways ask at each request: under load it is the round trips that cost, not the answers
+  const ask = createBatch((questions: readonly Question[]) => rows<CheckRow>(database.pool, answersTo(questions)));
+  return async ({ role, ...question }) => {
     if (role !== 'global_admin') return deny('not-eligible', null);
-    const found = await row<CheckRow>(database.pool, question(organizationId, userId, sessionId));
-    if (found === undefined) throw new Error('the check answers one row');
+    const found = await ask(question);
     if (found.session_is_over) return deny('session-ended', null);
     if (found.grant_id === null) return deny('no-grant', null);
     if (!found.live) return deny(found.end_reason ?? 'expired', found.grant_id);
@@ -37,6 +48,7 @@ export const createCheckSupportAccess =
       maxAgeSeconds: Math.max(0, Math.min(MAX_AGE_SECONDS, Math.floor(found.seconds_left ?? 0))),
     };
   };
+};
 
 const deny = (reason: SupportAccessDecision['reason'], grantId: string | null): SupportAccessDecision => ({
   decision: 'deny',
@@ -48,37 +60,33 @@ const deny = (reason: SupportAccessDecision['reason'], grantId: string | null): 
 
 /**
  * Of several live grants the one that ends last, else of the past ones the one that ended last. The past ones are only
- * looked at where none is live: an organization may have very many of them.
+ * looked at where none is live: an organization may have very many of them. Ids of sessions are an organization's own:
+ * this one's session first, else another's of the same id.
  */
-function question(organizationId: string, userId: string, sessionId: string | undefined): RawBuilder<CheckRow> {
-  const session = sessionId === undefined ? noSession : sessionOf(organizationId, sessionId);
-  const ofTheSession = sql`(not exists (select from session) or id = (select support_access_grant_id from session))`;
-  return sql<CheckRow>`with clock as materialized (select current_instant() as now),
-    session as materialized (${session}),
-    live as materialized (
-      select id, least(expires_at, (select effective_expires_at from session)) as not_after
-      from support_access_grants, clock
-      where organization_id = ${organizationId} and coalesce(user_id, '') in ('', ${userId}) and starts_at is not null and access_ended_at is null
-        and starts_at <= clock.now and expires_at > clock.now and ${ofTheSession}
-      order by expires_at desc limit 1
-    ), past as materialized (
-      select id, end_reason from support_access_grants
-      where not exists (select from live) and organization_id = ${organizationId} and starts_at is not null
-        and (user_id is null or user_id = ${userId}) and ${ofTheSession}
-      order by coalesce(access_ended_at, expires_at) desc limit 1
-    )
-    select coalesce((select organization_id <> ${organizationId} or user_id <> ${userId} or over_at is not null
-        or coalesce(effective_expires_at <= clock.now, false) from session), false) as session_is_over,
+function answersTo(questions: readonly Question[]): RawBuilder<CheckRow> {
+  const column = (of: (question: Question) => string | null) => sql`${questions.map(of)}::text[]`;
+  return sql<CheckRow>`with clock as materialized (select current_instant() as now)
+    select session.id is not null and (session.organization_id <> q.organization_id or session.user_id <> q.user_id
+        or session.over_at is not null or coalesce(session.effective_expires_at <= clock.now, false)) as session_is_over,
       coalesce(live.id, past.id) as grant_id, live.id is not null as live, past.end_reason, live.not_after,
       extract(epoch from live.not_after - clock.now)::float8 as seconds_left
-    from clock left join live on true left join past on true`;
+    from clock, unnest(${column((q) => q.organizationId)}, ${column((q) => q.userId)}, ${column((q) => q.sessionId ?? null)})
+      with ordinality as q(organization_id, user_id, session_id, n)
+    left join lateral (
+      select id, organization_id, user_id, over_at, effective_expires_at, support_access_grant_id from session_states s
+      where q.session_id is not null and s.id = q.session_id order by s.organization_id = q.organization_id desc limit 1
+    ) session on true
+    left join lateral (
+      select g.id, least(g.expires_at, session.effective_expires_at) as not_after from support_access_grants g, clock
+      where g.organization_id = q.organization_id and coalesce(g.user_id, '') in ('', q.user_id) and g.starts_at is not null and g.access_ended_at is null
+        and g.starts_at <= clock.now and g.expires_at > clock.now and (session.id is null or g.id = session.support_access_grant_id)
+      order by g.expires_at desc limit 1
+    ) live on true
+    left join lateral (
+      select g.id, g.end_reason from support_access_grants g
+      where live.id is null and g.organization_id = q.organization_id and g.starts_at is not null
+        and (g.user_id is null or g.user_id = q.user_id) and (session.id is null or g.id = session.support_access_grant_id)
+      order by coalesce(g.access_ended_at, g.expires_at) desc limit 1
+    ) past on true
+    order by q.n`;
 }
-
-const noSession =
-  sql.raw(`select null::text as organization_id, null::text as user_id, null::timestamptz as over_at, null::timestamptz as effective_expires_at,
-  null::uuid as support_access_grant_id where false`);
-
-/** Ids are an organization's own: this one's session first, else another's of the same id. */
-const sessionOf = (organizationId: string, sessionId: string) => sql`
-  select organization_id, user_id, over_at, effective_expires_at, support_access_grant_id from session_states
-  where id = ${sessionId} order by organization_id = ${organizationId} desc limit 1`;
