@@ -130,7 +130,8 @@ export const publicDatabaseError = (error: unknown): unknown =>
   isDatabaseUnavailable(error)
     ? new ServiceError(
         'database-unavailable',
-        'The database cannot be reached; nothing was changed and a retry is safe.',
+        // not "nothing was changed": a connection can be lost after the server has committed
+        'The database cannot be reached; a retry is safe.',
         { cause: error, headers: { 'Retry-After': '1' } },
       )
     : error;

@@ -111,5 +111,5 @@ async function idleBackends({ url, connectTimeoutMs }: SilenceOptions): Promise<
 /** A client with what its type does not name. */
 type Connected = pg.ClientBase & { processID?: number | null; connection?: { stream: { destroy(): void } } };
 
-/** Without a word to the server, which might not be there to read it. */
-const destroy = ({ connection }: Connected) => connection?.stream.destroy();
+/** Closes a connection without a word to the server, which might not be there to read it. */
+export const destroy = ({ connection }: Connected) => connection?.stream.destroy();

@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import type { Logger } from 'pino';
 import { type Database, rows } from '../database.ts';
-import { createListener } from '../service/change-feed.ts';
+import { createListener } from '../service/listener.ts';
 import type { Decision, Deliver } from './deliver.ts';
 import { startLoop } from './loop.ts';
 import { sealAudit } from './seal-audit.ts';

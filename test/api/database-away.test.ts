@@ -3,6 +3,7 @@ import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { startApi, type RunningApi } from '../../src/api.ts';
 import { isDatabaseUnavailable, openDatabase, row } from '../../src/database.ts';
+import { createListener } from '../../src/service/listener.ts';
 import { call, eventually, tokens } from '../harness/client.ts';
 import { report, started } from '../harness/events.ts';
 import { type Stack, useStack } from '../harness/stack.ts';
@@ -203,4 +204,30 @@ describe('a statement without an answer', () => {
     ).toEqual({ count: 0 });
     await database.close();
   });
+});
+
+it('who listens on a connection that was forgotten finds out, and hears on a new one', async () => {
+  let connections = 0;
+  const heard: string[] = [];
+  const listener = createListener({
+    url: proxy.url,
+    channel: 'forgotten',
+    onNotify: (payload) => heard.push(payload),
+    onConnect: () => (connections += 1),
+  });
+  await eventually(
+    () => connections,
+    (n) => n === 1,
+  );
+  proxy.silenceOpen();
+  await eventually(
+    () => connections,
+    (n) => n === 2,
+  );
+  await stack.database.query(`select pg_notify('forgotten', 'again')`);
+  await eventually(
+    () => heard,
+    (payloads) => payloads.includes('again'),
+  );
+  await listener.close();
 });
