@@ -216,17 +216,17 @@ it('who listens on a connection that was forgotten finds out, and hears on a new
     onConnect: () => (connections += 1),
   });
   await eventually(
-    () => connections,
+    () => Promise.resolve(connections),
     (n) => n === 1,
   );
   proxy.silenceOpen();
   await eventually(
-    () => connections,
+    () => Promise.resolve(connections),
     (n) => n === 2,
   );
   await stack.database.query(`select pg_notify('forgotten', 'again')`);
   await eventually(
-    () => heard,
+    () => Promise.resolve(heard),
     (payloads) => payloads.includes('again'),
   );
   await listener.close();
