@@ -8,8 +8,10 @@ import { createHttpServer, drain } from './api/server.ts';
 import { createSigningKeys } from './api/signing-keys.ts';
 import { createTokenVerifier } from './api/token-verifier.ts';
 import { type Config, ConfigError, loadConfig } from './config.ts';
-import { buildApiDependencies, createLogger } from './dependencies.ts';
+import { createLogger } from './create-logger.ts';
+import { buildApiDependencies } from './dependencies.ts';
 import { portOf } from './metrics/port-of.ts';
+import { startTracing } from './tracing/start-tracing.ts';
 
 export interface RunningApi {
   /** Base address, with the port that was given where `PORT` is 0. */
@@ -20,7 +22,8 @@ export interface RunningApi {
 
 /** Starts the API; resolves once it listens, rejects where it cannot. Needs no dependency to be up. */
 export async function startApi(config: Config, logger: Logger): Promise<RunningApi> {
-  const dependencies = await buildApiDependencies(config, logger);
+  const tracing = await startTracing(config.tracing, 'session-management-api', logger);
+  const dependencies = await buildApiDependencies(config, logger, tracing);
   const draining = new AbortController();
   const app = createApp({
     service: dependencies.service,
@@ -30,6 +33,7 @@ export async function startApi(config: Config, logger: Logger): Promise<RunningA
     cursors: createCursors(dependencies.cursorKey),
     readiness: dependencies.readiness,
     metrics: dependencies.metrics,
+    tracing,
     config,
     logger,
     draining: draining.signal,
@@ -46,6 +50,7 @@ export async function startApi(config: Config, logger: Logger): Promise<RunningA
       // leaves a little of the grace for the connections
       await drain(server, config.shutdownGraceSeconds * 850);
       await dependencies.close();
+      await tracing.stop();
       logger.info('api stopped');
     },
   };

@@ -1,11 +1,12 @@
 import { z } from 'zod';
+import { tracingSettings, tracingVariables } from './tracing/settings.ts';
 
 const port = z.coerce.number().int().min(0).max(65_535);
 const integer = (min: number, max: number) => z.coerce.number().int().min(min).max(max);
 const url = z.url({ protocol: /^https?$/ });
 const claim = (name: string) => z.string().min(1).default(name);
 
-/** Every variable this service reads, apart from the Temporal SDK's own (TLS, API key) and OpenTelemetry's (`OTEL_*`). */
+/** Every variable this service reads, apart from the Temporal SDK's own (TLS, API key). */
 export const environmentSchema = z.object({
   PORT: port.default(3000),
   HOST: z.string().min(1).default('0.0.0.0'),
@@ -35,6 +36,7 @@ export const environmentSchema = z.object({
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
   METRICS_PORT: port.optional(),
   SHUTDOWN_GRACE_SECONDS: integer(1, 600).default(20),
+  ...tracingVariables,
 });
 
 export type Environment = z.infer<typeof environmentSchema>;
@@ -72,6 +74,7 @@ const shape = (e: Environment) => ({
   logLevel: e.LOG_LEVEL,
   metricsPort: e.METRICS_PORT,
   shutdownGraceSeconds: e.SHUTDOWN_GRACE_SECONDS,
+  tracing: tracingSettings(e),
 });
 
 /** Every problem of the environment at once, one line each. */

@@ -2,7 +2,7 @@
 import { Client, Connection, defaultGrpcRetryOptions, makeGrpcRetryInterceptor } from '@temporalio/client';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { sql } from 'kysely';
-import { type DestinationStream, pino, type Logger } from 'pino';
+import type { Logger } from 'pino';
 import { createActivities } from './activities/index.ts';
 import { createCallSlots } from './auth-module/call-slots.ts';
 import { createHttpAuthModule } from './auth-module/http-auth-module.ts';
@@ -22,26 +22,30 @@ import { createCountRemoved } from './metrics/retention-metrics.ts';
 import { watchedActivities } from './metrics/rows-gone.ts';
 import { createReadCallerFacts } from './service/read-caller-facts.ts';
 import { createService } from './service/create-service.ts';
-
-export const createLogger = (config: Pick<Config, 'logLevel'>, destination?: DestinationStream): Logger =>
-  destination === undefined ? pino({ level: config.logLevel }) : pino({ level: config.logLevel }, destination);
+import { traceStarts } from './tracing/temporal.ts';
+import { tracedAuthModule } from './tracing/traced-auth-module.ts';
+import { noTracing, type Tracing } from './tracing/tracing.ts';
 
 /** Connects lazily and impatiently: a Temporal that is away fails a call in a fifth of a second instead of twenty. */
-export function createTemporalClient({ temporal }: Pick<Config, 'temporal'>): {
-  client: Client;
-  connection: Connection;
-} {
+export function createTemporalClient(
+  { temporal }: Pick<Config, 'temporal'>,
+  tracing = noTracing,
+): { client: Client; connection: Connection } {
   const { connectionOptions } = loadClientConnectConfig();
   const connection = Connection.lazy({
     ...connectionOptions,
     address: temporal.address,
     interceptors: [makeGrpcRetryInterceptor(defaultGrpcRetryOptions({ maxAttempts: 2 }))],
   });
-  return { client: new Client({ connection, namespace: temporal.namespace }), connection };
+  const interceptors = { workflow: [traceStarts(tracing)] };
+  return { client: new Client({ connection, namespace: temporal.namespace, interceptors }), connection };
 }
 
-const createAuthModule = ({ authModule: { url, token, timeoutMs } }: Config) =>
-  createHttpAuthModule({ url, token, timeoutMs });
+const createAuthModule = ({ authModule: { url, token, timeoutMs } }: Config, tracing = noTracing) =>
+  tracedAuthModule(
+    createHttpAuthModule({ url, token, timeoutMs, traceparent: () => tracing.carrier()?.traceparent }),
+    tracing,
+  );
 
 const READINESS_TIMEOUT_MS = 1_000;
 type DependencyState = { status: 'up' | 'down'; detail?: string };
@@ -77,21 +81,21 @@ const rejectAfter = (ms: number): Promise<never> =>
   });
 
 /** What the API process needs. */
-export async function buildApiDependencies(config: Config, logger: Logger) {
+export async function buildApiDependencies(config: Config, logger: Logger, tracing: Tracing = noTracing) {
   const database = await openDatabase({
     url: config.database.url,
     applicationName: 'session-management-api',
     poolSize: config.database.poolSize,
     connectTimeoutMs: 900,
   });
-  const { client, connection } = createTemporalClient(config);
+  const { client, connection } = createTemporalClient(config, tracing);
   const changes = createChangeFeed({ url: config.database.url });
   const metrics = createRegistry(database);
   const deliver = measuredDeliver(
-    createDeliver({ database, client, taskQueue: config.temporal.taskQueue, logger }),
+    createDeliver({ database, client, taskQueue: config.temporal.taskQueue, logger, tracing }),
     metrics,
   );
-  const arm = createArmGrant({ client, taskQueue: config.temporal.taskQueue });
+  const arm = createArmGrant({ client, taskQueue: config.temporal.taskQueue, tracing });
   return {
     service: createService({ database, changes, deliver, arm, config, onClockDifference: createObserveClock(metrics) }),
     callerFacts: { read: createReadCallerFacts({ database }) },
@@ -110,17 +114,17 @@ export async function buildApiDependencies(config: Config, logger: Logger) {
 }
 
 /** What the worker process needs. */
-export async function buildWorkerDependencies(config: Config, logger: Logger) {
+export async function buildWorkerDependencies(config: Config, logger: Logger, tracing: Tracing = noTracing) {
   const database = await openDatabase({
     url: config.database.url,
     applicationName: 'session-management-worker',
     poolSize: config.database.poolSize,
   });
-  const { client, connection } = createTemporalClient(config);
+  const { client, connection } = createTemporalClient(config, tracing);
   const leaseMs = config.authModule.timeoutMs + 10_000;
   const metrics = createRegistry(database);
   const authModule = limitedAuthModule(
-    measuredAuthModule(createAuthModule(config), metrics),
+    measuredAuthModule(createAuthModule(config, tracing), metrics),
     createCallSlots({ database, concurrency: config.authModule.concurrency, leaseMs }),
   );
   const { verifyAfterSeconds, accessTokenTtlSeconds } = config;
@@ -131,7 +135,7 @@ export async function buildWorkerDependencies(config: Config, logger: Logger) {
     metrics,
     onRemoved: createCountRemoved(metrics),
     deliver: measuredDeliver(
-      createDeliver({ database, client, taskQueue: config.temporal.taskQueue, logger, timeoutMs: 5_000 }),
+      createDeliver({ database, client, taskQueue: config.temporal.taskQueue, logger, timeoutMs: 5_000, tracing }),
       metrics,
     ),
     activities: watchedActivities(

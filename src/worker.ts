@@ -1,7 +1,5 @@
 /** The worker process: runs workflows and activities, delivers what requests could not, seals the audit. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
-import { existsSync } from 'node:fs';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import {
   GracefulShutdownPeriodExpiredError,
@@ -13,13 +11,16 @@ import {
 } from '@temporalio/worker';
 import type { Logger } from 'pino';
 import { type Config, ConfigError, loadConfig } from './config.ts';
-import { buildWorkerDependencies, createLogger } from './dependencies.ts';
+import { createLogger } from './create-logger.ts';
+import { buildWorkerDependencies } from './dependencies.ts';
 import { startDispatcher } from './dispatcher/dispatcher.ts';
 import { createSearchAttributes } from './dispatcher/create-search-attributes.ts';
 import { startMetricsServer } from './metrics/metrics-server.ts';
 import { chooseTemporalMetricsAddress } from './metrics/temporal-metrics.ts';
 import { startRetention } from './retention/retention.ts';
 import { temporalLogger } from './temporal-logger.ts';
+import { startTracing } from './tracing/start-tracing.ts';
+import { workerOptions } from './worker-options.ts';
 
 const RETRY_MS = 1_000;
 
@@ -42,7 +43,8 @@ export async function startWorker(
   logger: Logger,
   { temporalMetricsUrl, ...overrides }: WorkerStart = {},
 ): Promise<RunningWorker> {
-  const dependencies = await buildWorkerDependencies(config, logger);
+  const tracing = await startTracing(config.tracing, 'session-management-worker', logger);
+  const dependencies = await buildWorkerDependencies(config, logger, tracing);
   const stop = new AbortController();
   let isReady = false;
   const pages =
@@ -63,10 +65,9 @@ export async function startWorker(
       if (connection === undefined) return;
       await createSearchAttributes(dependencies.connection, config.temporal.namespace, logger);
       const worker = await Worker.create({
-        ...workerOptions(config),
         connection,
         activities: dependencies.activities,
-        ...overrides,
+        ...workerOptions(config, tracing, overrides),
       });
       const ran = worker.run();
       // asked to stop while it was being made
@@ -80,6 +81,7 @@ export async function startWorker(
       isReady = false;
       await Promise.all([dispatcher.stop(), retention.stop(), pages?.close()]);
       await dependencies.close();
+      await tracing.stop();
     }
   };
   return { done: run(), shutdown: () => stop.abort(), metricsPort: pages?.port };
@@ -110,22 +112,6 @@ async function connect(config: Config, logger: Logger, signal: AbortSignal): Pro
   }
   return undefined;
 }
-
-const bundle = fileURLToPath(new URL('../workflow-bundle.js', import.meta.url));
-
-/** A bundle built ahead (in the image) is used where it lies beside the sources; else it is made at start, in about two seconds. */
-const workerOptions = (config: Config): WorkerOptions => ({
-  namespace: config.temporal.namespace,
-  taskQueue: config.temporal.taskQueue,
-  ...(existsSync(bundle)
-    ? { workflowBundle: { codePath: bundle } }
-    : { workflowsPath: fileURLToPath(new URL('./workflows/index.ts', import.meta.url)) }),
-  maxCachedWorkflows: 500,
-  maxConcurrentActivityTaskExecutions: 50,
-  // finish what runs, then tell it to stop, then go: the process has ended before its orchestrator's patience does
-  shutdownGraceTime: config.shutdownGraceSeconds * 600,
-  shutdownForceTime: config.shutdownGraceSeconds * 850,
-});
 
 /** The process: from the environment to a stopped worker. */
 export async function runWorker(overrides: Partial<WorkerOptions> = {}): Promise<void> {

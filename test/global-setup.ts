@@ -11,6 +11,7 @@ import { freePort } from '../local/ports.ts';
 import { findTemporalCli } from '../local/temporal-cli.ts';
 import { startTemporal } from '../local/temporal-server.ts';
 import { migrate } from '../src/migrate.ts';
+import { workflowSources } from '../src/workflow-sources.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -41,10 +42,7 @@ export default async function setup(project: TestProject) {
   const [postgres, temporal, bundle] = await Promise.all([
     ensurePostgres({ dataDir: fileURLToPath(new URL('../.data/test-postgres', import.meta.url)), settings: careless }),
     freePort().then((port) => startTemporal({ cli, port, namespace: 'default', extraArgs: timeSkipping })),
-    bundleWorkflowCode({
-      workflowsPath: fileURLToPath(new URL('../src/workflows/index.ts', import.meta.url)),
-      logger: new DefaultLogger('ERROR'),
-    }),
+    bundleWorkflowCode({ ...workflowSources, logger: new DefaultLogger('ERROR') }),
   ]);
   const bundlePath = join(directory, 'workflow-bundle.js');
   writeFileSync(bundlePath, bundle.code);

@@ -23,10 +23,15 @@ export function answerTermination(
 /** The grant's tag, for `If-Match`: its revision. */
 const entityTag = (grant: GrantView) => ({ ETag: `"${grant.revision}"` });
 
-export const answerGrant = (c: ApiContext, grant: GrantView) => c.json(grant, 200, entityTag(grant));
+export function answerGrant(c: ApiContext, grant: GrantView) {
+  c.set('grantId', grant.id);
+  return c.json(grant, 200, entityTag(grant));
+}
 
-export const answerCreatedGrant = (c: ApiContext, grant: GrantView) =>
-  c.json(grant, 201, {
+export function answerCreatedGrant(c: ApiContext, grant: GrantView) {
+  c.set('grantId', grant.id);
+  return c.json(grant, 201, {
     ...entityTag(grant),
     Location: inOrganization(grant.organizationId, `support-access-grants/${grant.id}`),
   });
+}

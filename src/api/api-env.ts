@@ -13,6 +13,8 @@ export interface ApiVariables {
   organizationId?: string;
   /** The termination that was answered, for the log. */
   terminationId?: string;
+  /** The grant that was answered, for the trace. */
+  grantId?: string;
   /** The code of the refusal, for the log. */
   errorCode?: ErrorCode;
   admin: AdminContext;

@@ -2,6 +2,7 @@ import { OpenAPIHono } from '@hono/zod-openapi';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import type { SessionManagementService } from '../service/index.ts';
+import { noTracing, type Tracing } from '../tracing/tracing.ts';
 import { type CallerFactsReader, createAdminContext } from './admin-context.ts';
 import type { ApiEnv } from './api-env.ts';
 import type { Cursors } from './cursors.ts';
@@ -32,6 +33,7 @@ import { terminateOrganizationSessions } from './routes/terminate-organization-s
 import { terminateSession } from './routes/terminate-session.ts';
 import { watchTermination } from './routes/watch-termination.ts';
 import type { VerifyToken } from './token-verifier.ts';
+import { createTraceRequest } from './trace-request.ts';
 import { createUnmatched } from './unmatched.ts';
 import { createWriteLimit } from './write-limit.ts';
 
@@ -43,6 +45,7 @@ export interface AppDependencies {
   cursors: Cursors;
   readiness: AskDependencies;
   metrics?: Registry;
+  tracing?: Tracing;
   config: { writesPerMinute: number };
   logger: Logger;
   /** Aborts when the process begins to drain: streams end. */
@@ -80,8 +83,9 @@ const createEndpoints = (dependencies: EndpointDependencies): Endpoint[] => [
 
 /** The HTTP interface. Everything under /v1 declares whom it is for; the rest needs no token. */
 export function createApp(dependencies: AppDependencies): OpenAPIHono<ApiEnv> {
-  const { idempotency, readiness, metrics, config, logger } = dependencies;
+  const { idempotency, readiness, metrics, tracing = noTracing, config, logger } = dependencies;
   const app = new OpenAPIHono<ApiEnv>();
+  app.use('*', createTraceRequest(tracing));
   app.use('*', createRequestContext(logger, metrics && createObserveRequest(metrics)), refuseMalformed);
   const shared = {
     adminContext: createAdminContext(dependencies),

@@ -11,6 +11,8 @@ export interface HttpAuthModuleOptions {
   timeoutMs?: number;
   /** Longest answer that is read; default 8 MiB, about 25,000 chains. */
   maxResponseBytes?: number;
+  /** W3C `traceparent` of the trace that a call belongs to; undefined where it belongs to none. */
+  traceparent?: () => string | undefined;
 }
 
 /**
@@ -19,8 +21,8 @@ export interface HttpAuthModuleOptions {
  * asked (an empty filter, nothing to invalidate, more than 500 of a kind), and `TypeError` at once for bad options.
  */
 export function createHttpAuthModule(options: HttpAuthModuleOptions): AuthModule {
-  const { url, token, timeoutMs = 5_000, maxResponseBytes = 8 * 1_024 * 1_024 } = options;
-  const postJson = createPostJson({ url, token, timeoutMs, maxBytes: maxResponseBytes });
+  const { url, token, timeoutMs = 5_000, maxResponseBytes = 8 * 1_024 * 1_024, traceparent } = options;
+  const postJson = createPostJson({ url, token, timeoutMs, maxBytes: maxResponseBytes, traceparent });
   return {
     async listRefreshChains(search, cursor, signal) {
       assertAskable(search);

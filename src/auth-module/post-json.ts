@@ -10,6 +10,8 @@ export interface PostJsonOptions {
   timeoutMs: number;
   /** Longest body that is read, after decompression. */
   maxBytes: number;
+  /** Of the trace that a call belongs to; undefined where it belongs to none. */
+  traceparent?: (() => string | undefined) | undefined;
 }
 
 export type PostJson = (path: string, body: unknown, signal?: AbortSignal) => Promise<unknown>;
@@ -18,7 +20,8 @@ export type PostJson = (path: string, body: unknown, signal?: AbortSignal) => Pr
  * `POST` of JSON to one base address; resolves with the parsed body of a 2xx and throws `AuthModuleError` for anything
  * else, or the signal's reason. Connections are kept alive by fetch's own pool. Throws at once for unusable options.
  */
-export function createPostJson({ url, token, timeoutMs, maxBytes }: PostJsonOptions): PostJson {
+export function createPostJson(options: PostJsonOptions): PostJson {
+  const { url, token, timeoutMs, maxBytes, traceparent = () => undefined } = options;
   const base = checkedBase(url);
   // Said here without the token, since fetch would quote an unusable header value in its error.
   if (!/^[\x21-\x7e]+$/.test(token)) throw new TypeError('The token of the Auth Module is not usable in a header.');
@@ -28,10 +31,11 @@ export function createPostJson({ url, token, timeoutMs, maxBytes }: PostJsonOpti
     signal?.throwIfAborted();
     const timeout = AbortSignal.timeout(timeoutMs);
     const either = signal === undefined ? timeout : AbortSignal.any([signal, timeout]);
+    const trace = traceparent();
     try {
       const request = {
         method: 'POST',
-        headers,
+        headers: trace === undefined ? headers : { ...headers, traceparent: trace },
         body: JSON.stringify(body),
         redirect: 'manual',
         signal: either,

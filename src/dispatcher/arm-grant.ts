@@ -6,6 +6,7 @@ import {
   WorkflowUpdateRPCTimeoutOrCancelledError,
 } from '@temporalio/client';
 import type { SearchAttributePair } from '@temporalio/common';
+import { noTracing, type Tracing } from '../tracing/tracing.ts';
 import { activate, grantWorkflowId, supportAccessGrantWorkflow } from '../workflows/messages.ts';
 import { isUnknownAttribute, organizationKey } from './search-attributes.ts';
 
@@ -19,7 +20,13 @@ export type ArmGrant = (
   timeoutMs: number,
 ) => Promise<'active' | 'refused' | 'unanswered'>;
 
-export function createArmGrant({ client, taskQueue }: { client: Client; taskQueue: string }): ArmGrant {
+export interface ArmGrantOptions {
+  client: Client;
+  taskQueue: string;
+  tracing?: Tracing;
+}
+
+export function createArmGrant({ client, taskQueue, tracing = noTracing }: ArmGrantOptions): ArmGrant {
   const arm = (grantId: string, deadline: number, typedSearchAttributes: SearchAttributePair[]) =>
     client.withDeadline(deadline, () =>
       client.workflow.executeUpdateWithStart(activate, {
@@ -39,12 +46,17 @@ export function createArmGrant({ client, taskQueue }: { client: Client; taskQueu
     );
   return async (grantId, organizationId, timeoutMs) => {
     const deadline = Date.now() + timeoutMs;
+    const span = {
+      name: `UpdateWithStartWorkflow:${supportAccessGrantWorkflow}`,
+      kind: 'client',
+      facts: { organizationId, grantId },
+    } as const;
     try {
-      const answer = await arm(grantId, deadline, [{ key: organizationKey, value: organizationId }]).catch(
-        (error: unknown) => {
+      const answer = await tracing.inSpan(span, () =>
+        arm(grantId, deadline, [{ key: organizationKey, value: organizationId }]).catch((error: unknown) => {
           if (!isUnknownAttribute(error)) throw error;
           return arm(grantId, deadline, []);
-        },
+        }),
       );
       // too late for its caller: as if it had not answered
       return answer === 'late' ? 'unanswered' : answer;

@@ -3,6 +3,7 @@ import type { SearchAttributePair } from '@temporalio/common';
 import { sql } from 'kysely';
 import type { Logger } from 'pino';
 import { type Database, row, rows } from '../database.ts';
+import { noTracing, type Tracing } from '../tracing/tracing.ts';
 import {
   changed,
   grantWorkflowId,
@@ -27,6 +28,7 @@ export interface DeliverOptions {
   logger: Logger;
   /** Bound of one attempt; Temporal's own retries are inside it. */
   timeoutMs?: number;
+  tracing?: Tracing;
 }
 
 interface Undelivered {
@@ -48,22 +50,34 @@ const WITHOUT_ATTRIBUTES_MS = 60_000;
  * Signals-with-start, whether or not a workflow exists: a closed run never blocks it, and a second delivery changes
  * nothing. Then `delivered_revision` is written as the revision that was read before it was sent.
  */
-export function createDeliver({ database, client, taskQueue, logger, timeoutMs = 500 }: DeliverOptions): Deliver {
+export function createDeliver({
+  database,
+  client,
+  taskQueue,
+  logger,
+  timeoutMs = 500,
+  tracing = noTracing,
+}: DeliverOptions): Deliver {
   let plainUntil = 0;
-  const signal = async ({ kind, id }: Decision, pending: Undelivered, attributes: SearchAttributePair[]) =>
-    client.withDeadline(Date.now() + timeoutMs, () =>
-      client.workflow.signalWithStart(kind === 'termination' ? terminateSessionsWorkflow : supportAccessGrantWorkflow, {
-        workflowId: kind === 'termination' ? terminationWorkflowId(id) : grantWorkflowId(id),
-        taskQueue,
-        signal: changed,
-        args: [kind === 'termination' ? { terminationId: id } : { grantId: id }],
-        workflowIdReusePolicy: 'ALLOW_DUPLICATE',
-        typedSearchAttributes: attributes,
-        staticSummary:
-          kind === 'termination' ? `end sessions: ${pending.scope.split(':', 1)[0]}` : 'support access grant',
-        priority: { priorityKey: pending.scope.startsWith('organization:') ? 4 : 2 },
-      }),
+  const signal = async ({ kind, id }: Decision, pending: Undelivered, attributes: SearchAttributePair[]) => {
+    const workflow = kind === 'termination' ? terminateSessionsWorkflow : supportAccessGrantWorkflow;
+    const facts = { organizationId: pending.organization_id, [`${kind}Id`]: id };
+    await tracing.inSpan({ name: `SignalWithStartWorkflow:${workflow}`, kind: 'client', facts }, () =>
+      client.withDeadline(Date.now() + timeoutMs, () =>
+        client.workflow.signalWithStart(workflow, {
+          workflowId: kind === 'termination' ? terminationWorkflowId(id) : grantWorkflowId(id),
+          taskQueue,
+          signal: changed,
+          args: [kind === 'termination' ? { terminationId: id } : { grantId: id }],
+          workflowIdReusePolicy: 'ALLOW_DUPLICATE',
+          typedSearchAttributes: attributes,
+          staticSummary:
+            kind === 'termination' ? `end sessions: ${pending.scope.split(':', 1)[0]}` : 'support access grant',
+          priority: { priorityKey: pending.scope.startsWith('organization:') ? 4 : 2 },
+        }),
+      ),
     );
+  };
   return async (decision) => {
     try {
       const pending = await row<Undelivered>(

@@ -12,6 +12,12 @@ export interface GrantInput {
 /** Workflow ids derive from row ids, so that starting twice is harmless. */
 export const terminationWorkflowId = (terminationId: string): string => `termination:${terminationId}`;
 export const grantWorkflowId = (grantId: string): string => `support-access-grant:${grantId}`;
+/** What a workflow is about, by its id. */
+export function subjectOf(workflowId: string | undefined): { terminationId?: string; grantId?: string } {
+  const [, kind, id] = /^(termination|support-access-grant):(.+)$/.exec(workflowId ?? '') ?? [];
+  if (id === undefined) return {};
+  return kind === 'termination' ? { terminationId: id } : { grantId: id };
+}
 
 /** The names under which the worker's bundle registers the workflows. */
 export const terminateSessionsWorkflow = 'terminateSessions';

@@ -34,7 +34,7 @@ export type Fault =
   | { kind: 'slow'; latencyMs: number };
 
 /** One call as it came in. `status` is null until answered, and stays null where the fault left it without one. */
-export type Call = { organizationId: string; at: number; status: number | null } & (
+export type Call = { organizationId: string; at: number; status: number | null; traceparent?: string } & (
   { endpoint: 'search'; body: SearchBody } | { endpoint: 'invalidate'; body: InvalidateBody }
 );
 

@@ -30,7 +30,8 @@ export async function readCall(request: IncomingMessage, token: string): Promise
   const body = await text(request);
   if (request.method !== 'POST') return 404;
   const isAuthorized = request.headers.authorization === `Bearer ${token}`;
-  const common = { at: Date.now(), status: null };
+  const { traceparent } = request.headers;
+  const common = { at: Date.now(), status: null, ...(typeof traceparent === 'string' && { traceparent }) };
   if (request.url === '/refresh-chains/search') {
     const { data } = search.safeParse(JSON.parse(body));
     if (!isAuthorized || data === undefined) return isAuthorized ? 400 : 401;
