@@ -49,10 +49,12 @@ export async function startFaultyAuthModule({ token = 'test-token', pageSize = 5
     const faults = injections.befall(call);
     for (const fault of faults) {
       if (fault.kind === 'slow') await sleep(fault.latencyMs);
+      if (fault.kind === 'held') await fault.until;
       if (await commitTransportFault(fault, request, response)) return;
     }
     const truth = answerOf(call, chains, faults, self.pageSize);
     const answer = faults.reduce((told, fault) => distort(told, fault, call, chains), truth);
+    for (const fault of faults) if (fault.kind === 'late-answer') await fault.until;
     response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(answer));
   }
   const listen = (port: number) =>

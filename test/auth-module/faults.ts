@@ -31,7 +31,11 @@ export type Fault =
   | { kind: 'lie' }
   /** Answers truthfully; then these chains, or all of the page, live again. */
   | { kind: 'resurrect'; chainIds?: readonly string[] }
-  | { kind: 'slow'; latencyMs: number };
+  | { kind: 'slow'; latencyMs: number }
+  /** Acts and answers truthfully, but not before this. */
+  | { kind: 'held'; until: Promise<unknown> }
+  /** Acts at once; what it found to be true is on its way until this. */
+  | { kind: 'late-answer'; until: Promise<unknown> };
 
 /** One call as it came in. `status` is null until answered, and stays null where the fault left it without one. */
 export type Call = { organizationId: string; at: number; status: number | null; traceparent?: string } & (

@@ -1,0 +1,72 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import pg from 'pg';
+import { afterAll } from 'vitest';
+import { createDatabase, ensurePostgres, type Postgres } from '../../local/embedded-postgres.ts';
+import { freePort } from '../../local/ports.ts';
+import { whereDataLies } from '../../local/postgres/cluster.ts';
+import { identify, stopProcess } from '../../local/processes.ts';
+import { migrate } from '../../src/migrate.ts';
+
+export interface OwnPostgres {
+  /** For `useStack`: raises the server, with a migrated database. */
+  environment(): Promise<{ DATABASE_URL: string }>;
+  /** The server and every process of it at one blow, as if the machine had lost them. */
+  kill9(): Promise<void>;
+  /** The same server again: same address, same data. */
+  start(): Promise<void>;
+}
+
+/** A PostgreSQL of this file's own that may be killed. Call it before `useStack`, so that it outlives the stack. */
+export function useOwnPostgres(): OwnPostgres {
+  let directory = '';
+  let dataDir = '';
+  let port = 0;
+  let server: Postgres | undefined;
+  // a run that ends early must not leave it behind: nobody else would ever stop it
+  const abandon = () => void (server && identify(server.identity.pid) && process.kill(server.identity.pid, 'SIGQUIT'));
+  const self: OwnPostgres = {
+    async environment() {
+      directory = mkdtempSync(join(tmpdir(), 'session-management-postgres-'));
+      dataDir = whereDataLies(join(directory, 'data'));
+      port = await freePort();
+      await self.start();
+      const url = await createDatabase(server?.url ?? '', 'own');
+      await migrate(url);
+      return { DATABASE_URL: url };
+    },
+    async start() {
+      server = await ensurePostgres({ dataDir, port });
+    },
+    async kill9() {
+      if (server === undefined) return;
+      const { identity, url } = server;
+      const children = await processesOf(url);
+      // the postmaster first: it would replace the others
+      await stopProcess(identity, { signal: 'SIGKILL' });
+      await Promise.all(children.map((child) => stopProcess(child, { signal: 'SIGKILL' })));
+    },
+  };
+  process.once('exit', abandon);
+  afterAll(async () => {
+    if (directory === '') return;
+    await server?.stop();
+    process.off('exit', abandon);
+    for (const beside of ['', '.password', '.log', '.lock', '.users'])
+      rmSync(dataDir + beside, { recursive: true, force: true });
+    rmSync(directory, { recursive: true, force: true });
+  });
+  return self;
+}
+
+async function processesOf(url: string) {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    const { rows } = await client.query<{ pid: number }>('select pid from pg_stat_activity');
+    return rows.flatMap(({ pid }) => identify(pid) ?? []);
+  } finally {
+    await client.end();
+  }
+}
