@@ -86,6 +86,27 @@ it('a chain of an earlier termination that a later one finds alive sets the earl
   );
 });
 
+it('a chain that one termination saw alive while another had it killed has not come back', async () => {
+  const organizationId = 'crossing';
+  await signIn(stack, { organizationId, userId: 'grace', sessionId: 's1', chainIds: ['c1'] });
+  const [kill, seen] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const isOurs = (call: { organizationId: string }) => call.organizationId === organizationId;
+  stack.authModule.inject({ kind: 'held', until: kill.promise }, { endpoint: 'invalidate', times: 1, when: isOurs });
+  const first = await terminate(stack, organizationId, 'sessions/s1/terminate', { prefer: 'respond-async' });
+  const calls = (endpoint: string) => () =>
+    Promise.resolve(stack.authModule.calls.filter((call) => isOurs(call) && call.endpoint === endpoint));
+  await eventually(calls('invalidate'), ({ length }) => length === 1);
+  stack.authModule.inject({ kind: 'late-answer', until: seen.promise }, { endpoint: 'search', times: 1, when: isOurs });
+  const second = await terminate(stack, organizationId, 'users/grace/sessions/terminate', { prefer: 'respond-async' });
+  await eventually(calls('search'), ({ length }) => length === 1);
+  kill.resolve();
+  const { completedAt } = await untilCompleted(stack, first.body);
+  seen.resolve();
+  await untilCompleted(stack, second.body);
+  expect(await look(stack, organizationId, first.body.id)).toMatchObject({ status: 'completed', completedAt });
+  expect(await actionsOf(organizationId)).not.toContain('termination.chain-resurfaced');
+});
+
 it('while the Auth Module does not answer the verification, nothing is called verified', async () => {
   await signIn(stack, { organizationId: 'mute', userId: 'grace', sessionId: 's1', chainIds: ['c1'] });
   const { body } = await terminate(stack, 'mute', 'sessions/s1/terminate', { prefer: 'wait=10' });

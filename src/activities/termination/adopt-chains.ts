@@ -21,12 +21,14 @@ const chainsOf = (resurfaced: readonly Resurfaced[]): number => resurfaced.reduc
 /**
  * Takes the chains that the Auth Module says are alive in a termination's scope into its books: unknown sessions and
  * chains get rows, confirmed ones are pending again (and their termination runs again). Chains of kept sessions, and of
- * sessions that are known here to have begun after the cutoff, are left alone.
+ * sessions that are known here to have begun after the cutoff, are left alone. `askedAt` is when the Auth Module was
+ * asked, by `work.now`: what another termination had killed since then was alive when it was seen, and has not come back.
  */
 export async function adoptChains(
   database: Database,
   work: TerminationWork,
   found: readonly RefreshChain[],
+  askedAt: number,
 ): Promise<Adopted> {
   if (found.length === 0) return nothing;
   return database.transaction(async (transaction) => {
@@ -37,6 +39,7 @@ export async function adoptChains(
       transaction,
       work,
       alive.map((chain) => chain.chainId),
+      askedAt,
     );
     await auditResurfaced(transaction, [...claimed, ...reopened]);
     // their sign-ins go along, confirmed or not: who has a living chain may be minting another
@@ -130,12 +133,18 @@ async function claimFound(
 }
 
 /** A chain that was confirmed dead and is alive: pending again, and its termination runs again until it is confirmed once more. */
-const reopen = (transaction: Transaction, work: TerminationWork, chainIds: readonly string[]): Promise<Resurfaced[]> =>
+const reopen = (
+  transaction: Transaction,
+  work: TerminationWork,
+  chainIds: readonly string[],
+  askedAt: number,
+): Promise<Resurfaced[]> =>
   rows<Resurfaced>(
     transaction,
     sql`with back as (
         select id, termination_id, outcome from refresh_token_chains
-        where organization_id = ${work.organizationId} and id = any (${[...chainIds]}::text[]) and outcome in ('invalidated', 'already-dead') order by id for update
+        where organization_id = ${work.organizationId} and id = any (${[...chainIds]}::text[]) and outcome in ('invalidated', 'already-dead')
+          and (termination_id = ${work.id} or settled_at < to_timestamp(${Math.floor(askedAt)}::float8 / 1000)) order by id for update
       ), again as (
         update refresh_token_chains r set outcome = 'pending', settled_at = null
         from back where r.organization_id = ${work.organizationId} and r.id = back.id

@@ -2,7 +2,7 @@ import { cancellationSignal, heartbeat } from '@temporalio/activity';
 import type { Database } from '../../database.ts';
 import { endSupportSessionsUnder } from '../../service/session-events/parent-ended.ts';
 import { completeTermination } from './complete-termination.ts';
-import { newPass, type PassOptions, sendPages } from './pass.ts';
+import { newPass, type PassOptions, recorded, sendPages } from './pass.ts';
 import {
   completedResult,
   nothingLeft,
@@ -40,6 +40,7 @@ export const createEndSessions =
       await sendPages(pass, state, pagesOf(options.database, work, inTime));
       const drained = !state.broken && !inTime.isOver();
       const swept = drained && (await sweep(pass, state));
+      await recorded(state);
       if (swept && state.failed.size === 0 && (await completeTermination(options, work, state)))
         return completedResult(options, work, 0);
       signal.throwIfAborted();

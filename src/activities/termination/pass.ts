@@ -1,7 +1,7 @@
 import { type AuthModule, AuthModuleError } from '../../auth-module/auth-module.ts';
 import type { Database } from '../../database.ts';
 import type { ErrorClass } from '../../rules/termination.ts';
-import { recordOutcomes } from './record-outcomes.ts';
+import { type Outcomes, recordOutcomes } from './record-outcomes.ts';
 import { halves, type Page, type TerminationWork } from './work.ts';
 
 /** Pages of one termination in flight: two are as fast as four, and leave another organization's click its share of the machine. */
@@ -34,6 +34,8 @@ export interface PassState {
   /** Calls that were made and are not yet in the books. */
   unrecordedCalls: number;
   inARow: number;
+  /** Of the last pages, still being written down: the Auth Module is asked meanwhile what is left. */
+  recordings: Promise<void>[];
 }
 
 export const newPass = (): PassState => ({
@@ -43,40 +45,65 @@ export const newPass = (): PassState => ({
   failed: new Set(),
   unrecordedCalls: 0,
   inARow: 0,
+  recordings: [],
 });
+
+/** Resolves when all that was confirmed is in the books; rejects with the database's error. */
+export async function recorded(state: PassState): Promise<void> {
+  await Promise.all(state.recordings.splice(0));
+}
 
 /**
  * Sends every page, several at a time. A page that was refused as a whole comes again in halves, after all others had
- * their turn: one poison chain holds up nobody. Never throws for the Auth Module; `state` tells what it did.
+ * their turn: one poison chain holds up nobody. Never throws for the Auth Module; `state` tells what it did. The last
+ * outcomes may still be on their way into the books when it resolves: await `recorded` before they are read.
  */
 export async function sendPages(options: PassOptions, state: PassState, pages: AsyncIterator<Page>): Promise<void> {
   const again: Page[] = [];
+  let isLast = false;
   const next = async (): Promise<Page | undefined> => {
     if (state.broken || options.signal.aborted) return undefined;
     const fresh = await pages.next();
+    isLast ||= fresh.done === true;
     return fresh.done ? again.shift() : fresh.value;
   };
   const lane = async () => {
-    for (let page = await next(); page !== undefined; page = await next())
-      again.push(...(await send(options, state, page)));
+    for (let page = await next(); page !== undefined; page = await next()) {
+      const { parts, recording } = await send(options, state, page);
+      again.push(...parts);
+      if (isLast) state.recordings.push(heldBack(recording));
+      else await recording;
+    }
   };
   await Promise.all(Array.from({ length: LANES }, lane));
   // a lane that found nothing to do may have left before another one's page came back in halves
   if (again.length > 0 && !state.broken && !options.signal.aborted) await sendPages(options, state, noPages(again));
 }
 
+/** It is awaited later: until then its failure must not count as one that nobody handles. */
+function heldBack(recording: Promise<void>): Promise<void> {
+  recording.catch(() => undefined);
+  return recording;
+}
+
 async function* noPages(again: Page[]): AsyncGenerator<Page> {
   yield* again;
 }
 
-/** Sends one page and writes down what was confirmed; returns the parts that are worth another try in this pass. */
-async function send(options: PassOptions, state: PassState, page: Page): Promise<Page[]> {
+interface Sent {
+  /** What is worth another try in this pass. */
+  parts: Page[];
+  recording: Promise<void>;
+}
+
+/** Sends one page, and begins to write down what was confirmed. */
+async function send(options: PassOptions, state: PassState, page: Page): Promise<Sent> {
   const { work, authModule, database } = options;
+  const { id: terminationId, organizationId } = work;
+  const record = (outcomes: Pick<Outcomes, 'chains' | 'sessions' | 'errorClass'>) =>
+    recordOutcomes(database, { terminationId, organizationId, page, ...outcomes, calls: takeCalls(state, 1) });
   try {
-    const result = await authModule.invalidateRefreshChains(
-      { organizationId: work.organizationId, terminationId: work.id, ...page },
-      options.signal,
-    );
+    const result = await authModule.invalidateRefreshChains({ organizationId, terminationId, ...page }, options.signal);
     state.inARow = 0;
     state.progressed ||= [...result.chains.values(), ...result.sessions.values()].some(
       (outcome) => outcome !== 'failed',
@@ -90,29 +117,14 @@ async function send(options: PassOptions, state: PassState, page: Page): Promise
         for (const id of ids) if ((told.get(id) ?? 'failed') === 'failed') state.failed.add(id);
       }
     }
-    await recordOutcomes(database, {
-      terminationId: work.id,
-      organizationId: work.organizationId,
-      page,
-      ...result,
-      calls: takeCalls(state, 1),
-    });
-    return [];
+    return { parts: [], recording: record(result) };
   } catch (error) {
     if (!(error instanceof AuthModuleError)) throw error;
     noteFailure(options, state, error);
-    await recordOutcomes(database, {
-      terminationId: work.id,
-      organizationId: work.organizationId,
-      page,
-      chains: new Map(),
-      sessions: new Map(),
-      errorClass: error.errorClass,
-      calls: takeCalls(state, 1),
-    });
+    const recording = record({ chains: new Map(), sessions: new Map(), errorClass: error.errorClass });
     const parts = mayLieInThePage.has(error.errorClass) ? halves(page) : [];
     if (parts.length === 0) for (const id of [...page.chainIds, ...page.sessionIds]) state.failed.add(id);
-    return parts;
+    return { parts, recording };
   }
 }
 

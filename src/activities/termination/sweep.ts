@@ -2,7 +2,7 @@ import { AuthModuleError, type ChainSearch } from '../../auth-module/auth-module
 import { walkRefreshChains } from '../../auth-module/walk-refresh-chains.ts';
 import { toInstant } from '../../service/instants.ts';
 import { adoptChains } from './adopt-chains.ts';
-import { newPass, noteFailure, type PassOptions, type PassState, sendPages } from './pass.ts';
+import { newPass, noteFailure, type PassOptions, type PassState, recorded, sendPages } from './pass.ts';
 import type { Page, TerminationWork } from './work.ts';
 
 /** Full searches in a row that still found something, before the pass is put off: an Auth Module that says "invalidated" and lies. */
@@ -38,14 +38,17 @@ async function searchOnce(options: PassOptions, state: PassState, kill: (pages: 
   try {
     const search = searchOf(options);
     state.unrecordedCalls += 1;
+    let askedAt = options.work.now();
     for await (const found of walkRefreshChains(options.authModule, search, options.signal)) {
-      const adopted = await adoptChains(options.database, options.work, found);
+      await recorded(state);
+      const adopted = await adoptChains(options.database, options.work, found, askedAt);
       alive += adopted.chains;
       options.onFound?.(adopted);
       const pages = adopted.pages.map((page) => withoutFailed(page, state)).filter((page) => page.chainIds.length > 0);
       killable += pages.reduce((sum, page) => sum + page.chainIds.length, 0);
       await kill(iterate(pages));
       if (state.broken || options.signal.aborted) break;
+      askedAt = options.work.now();
     }
   } catch (error) {
     if (!(error instanceof AuthModuleError)) throw error;

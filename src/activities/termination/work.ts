@@ -21,18 +21,23 @@ export interface TerminationWork {
   mayHaveSupportSessions: boolean;
   /** By how much the Auth Module's clock is ahead for certain: its stamps are later than ours for the same moment. */
   clockAheadMs: number;
+  /** The database's clock, in milliseconds since 1970, never ahead of it. */
+  now(): number;
 }
 
-export const readWork = (database: Database, id: string): Promise<TerminationWork | undefined> =>
-  row<TerminationWork>(
+export async function readWork(database: Database, id: string): Promise<TerminationWork | undefined> {
+  const work = await row<Omit<TerminationWork, 'now'> & { readAt: number }>(
     database.pool,
     sql`select id, organization_id as "organizationId", scope_kind as "scopeKind", scope_id as "scopeId", cutoff, kept_session_ids as "keptSessionIds",
         status, revision, verified_at is not null as verified, sessions_pending as "sessionsPending", chains_pending as "chainsPending",
         (extract(epoch from current_instant() - completed_at) * 1000)::float8 as "completedMsAgo",
         exists (select from sessions s where s.parent_organization_id = terminations.organization_id and s.parent_session_id is not null and s.termination_id is null) as "mayHaveSupportSessions",
-        coalesce((select ahead_ms from auth_module_clock), 0)::float8 as "clockAheadMs"
+        coalesce((select ahead_ms from auth_module_clock), 0)::float8 as "clockAheadMs", (extract(epoch from current_instant()) * 1000)::float8 as "readAt"
       from terminations where id = ${id}::uuid`,
   );
+  const began = performance.now();
+  return work && { ...work, now: () => work.readAt + performance.now() - began };
+}
 
 /** One call to the Auth Module: up to 500 sign-ins and up to 500 chains. */
 export interface Page {
