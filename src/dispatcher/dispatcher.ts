@@ -65,6 +65,10 @@ async function keepBooks(database: Database): Promise<boolean> {
 }
 
 const tables = { termination: sql.table('terminations'), grant: sql.table('support_access_grants') };
+const scope = {
+  termination: sql.raw("t.scope_kind || ':' || t.scope_id"),
+  grant: sql.raw("'grant:' || coalesce(t.user_id, '*')"),
+};
 const open = {
   termination: sql.raw('verified_at is null'),
   grant: sql.raw('settled_at is null and voided_at is null and starts_at is not null'),
@@ -75,7 +79,7 @@ const open = {
  * 30 s; silent ones after 1, 2, 4 … 15 min.
  */
 async function claim(database: Database, kind: Decision['kind']): Promise<Decision[]> {
-  const claimed = await rows<{ id: string }>(
+  return rows<Decision>(
     database.pool,
     sql`with due as (
         select id from ${tables[kind]} where ${open[kind]} and dispatch_after <= current_instant()
@@ -85,7 +89,7 @@ async function claim(database: Database, kind: Decision['kind']): Promise<Decisi
       update ${tables[kind]} t set dispatch_count = least(dispatch_count + 1, 30), dispatch_after = current_instant() + case
         when delivered_revision < revision then least(power(2, least(dispatch_count, 5)), 30) * interval '1 second'
         else least(power(2, least(dispatch_count, 4)), 15) * interval '1 minute' end
-      from due where t.id = due.id returning t.id`,
+      from due where t.id = due.id
+      returning ${kind}::text as kind, t.id, t.organization_id as "organizationId", t.revision, ${scope[kind]} as scope`,
   );
-  return claimed.map(({ id }) => ({ kind, id }));
 }

@@ -1,4 +1,5 @@
 import type { Database } from '../database.ts';
+import type { Deliver } from '../dispatcher/deliver.ts';
 import { notFound } from '../errors.ts';
 import type { TerminationView } from '../rules/termination.ts';
 import type { ChangeFeed } from './change-feed.ts';
@@ -8,7 +9,7 @@ export interface TerminationAnswering {
   database: Database;
   changes: ChangeFeed;
   /** Delivers a decision to the workflow engine within about half a second; false where it could not. */
-  deliver: (terminationId: string) => Promise<boolean>;
+  deliver: Deliver;
   accessTokenTtlSeconds: number;
 }
 
@@ -27,7 +28,13 @@ export async function answerTermination(
   if (waitSeconds === 0 || decided.status === 'completed') return terminationView(decided, accessTokenTtlSeconds);
   using subscription = changes.subscribe(decided.id);
   const deadline = performance.now() + waitSeconds * 1_000;
-  const delivered = await deliver(decided.id);
+  const delivered = await deliver({
+    kind: 'termination',
+    id: decided.id,
+    organizationId: decided.organization_id,
+    revision: decided.revision,
+    scope: `${decided.scope_kind}:${decided.scope_id}`,
+  });
   for (;;) {
     if (delivered) await subscription.next(deadline - performance.now());
     const found = await readTermination(database.pool, decided.organization_id, decided.id);

@@ -31,7 +31,7 @@ export function createService({
 }: ServiceOptions): SessionManagementService {
   const { accessTokenTtlSeconds } = config;
   const reading = { database, accessTokenTtlSeconds };
-  const answering = { ...reading, changes, deliver: (id: string) => deliver({ kind: 'termination', id }) };
+  const answering = { ...reading, changes, deliver };
   return {
     getActiveSessions: createGetActiveSessions({ database }),
     terminateSession: createTerminateSession(answering),

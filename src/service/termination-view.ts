@@ -16,6 +16,7 @@ export interface TerminationRow {
   scope_kind: TerminationScopeKind;
   scope_id: string;
   status: TerminationStatus;
+  revision: number;
   cutoff: string;
   requested_at: string;
   requested_by: Actor;
@@ -34,9 +35,9 @@ export interface TerminationRow {
   verified_at: string | null;
 }
 
-/** Every column that the resource shows; `stalled` is read by the clock. */
+/** Every column that the resource shows, and the revision; `stalled` is read by the clock. */
 export const terminationColumns =
-  sql.raw(`id, organization_id, scope_kind, scope_id, status, cutoff, requested_at, requested_by, reason,
+  sql.raw(`id, organization_id, scope_kind, scope_id, status, revision, cutoff, requested_at, requested_by, reason,
   sessions_total, sessions_pending, chains_total, chains_confirmed, chains_already_dead, chains_pending, attempts, last_error_class,
   last_outcome_at, completed_at, verified_at,
   (status = 'running' and progress_at < current_instant() - interval '${stalledAfterSeconds} seconds') as stalled`);
