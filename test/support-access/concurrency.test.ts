@@ -13,12 +13,10 @@ const SIGN_INS = Number(process.env['RACING_SIGN_INS'] ?? 500);
 const LANES = 16;
 
 it('of many creators at once one gets the grant, and the others are told which', async () => {
-  const answers = await times(10, () =>
-    grants.ask<{ id: string; grantId: string }>('POST', 'creators', 'support-access-grants', {
-      userId: null,
-      expiresAt: inMs(minutes(60)),
-    }),
-  );
+  const wanted = { userId: null, expiresAt: inMs(minutes(60)) };
+  const ask = () => grants.ask<{ id: string; grantId: string }>('POST', 'creators', 'support-access-grants', wanted);
+  // on a busy machine the engine may not answer in time: nothing was granted then, and the caller asks again
+  const answers = await times(10, () => eventually(ask, ({ status }) => status !== 503));
   const won = answers.filter(({ status }) => status === 201);
   expect(won).toHaveLength(1);
   for (const { status, body } of answers)
@@ -41,7 +39,7 @@ it('two clients that change it at the last millisecond both succeed or both come
   await times(6, async (n) => {
     const organization = `last-${n}`;
     const grant = await grants.create(organization);
-    const end = inMs(400);
+    const end = inMs(2_000);
     expect((await grants.change(grant, end)).status).toBe(200);
     await new Promise((resolve) => setTimeout(resolve, Date.parse(end) - Date.now() - 8 + n * 2));
     const ends = [inMs(minutes(30)), inMs(minutes(40))] as const;
@@ -64,12 +62,12 @@ it('clearing the flag while grants are being created leaves none that was create
       grants.ask('POST', organization, 'support-access-grants', { userId: null, expiresAt: inMs(minutes(60)) }),
       grants.ask('DELETE', organization, 'support-access'),
     ]);
-    expect([201, 409]).toContain(created.status);
+    expect([201, 409, 503]).toContain(created.status);
     const [row] = await stack.database.query<{ alive: boolean }>(
       'select starts_at is not null and access_ended_at is null as alive from support_access_grants where organization_id = $1',
       [organization],
     );
-    if (created.status === 409) expect(row?.alive ?? false).toBe(false);
+    if (created.status !== 201) expect(row?.alive ?? false).toBe(false);
   });
 });
 
