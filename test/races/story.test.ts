@@ -24,6 +24,7 @@ it('an admin signs in, sees a user’s two devices, ends one, then all; then the
     };
   };
   const [ada, laptop, phone] = [await enter('ada'), await enter('linus'), await enter('linus', 'mobile')];
+  const watcher = await people.admin('acme');
   const list = async () => {
     const { status, body, text } = await people.ask<{ items: SessionView[] }>(
       ada,
@@ -37,8 +38,9 @@ it('an admin signs in, sees a user’s two devices, ends one, then all; then the
     const answer = await people.ask<TerminationView>(ada, 'POST', `/v1/organizations/acme/${path}/terminate`, body, {
       prefer: 'wait=30',
     });
-    expect(answer.status, answer.text).toBe(200);
-    return answer.body;
+    // 202 at once where a busy machine could not deliver it within its half second
+    expect([200, 202], answer.text).toContain(answer.status);
+    return answer.status === 200 ? answer.body : people.completed(watcher, answer.body);
   };
   const alive = async (...devices: Device[]) => (await people.survivors(devices)).map((device) => device.sessionId);
 
