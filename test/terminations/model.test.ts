@@ -30,7 +30,7 @@ describe('whatever happens in whatever order', () => {
           world.mendAuthModule();
         }
       }),
-      { numRuns: 60, interruptAfterTimeLimit: 30_000, endOnFailure: false },
+      { numRuns: 60, interruptAfterTimeLimit: 25_000, endOnFailure: false },
     );
     expect(run).toBeGreaterThan(10);
   }, 110_000);
