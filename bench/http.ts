@@ -3,7 +3,7 @@ import { Agent, request } from 'node:http';
 const agent = new Agent({ keepAlive: true, maxSockets: 64 });
 
 export interface Question {
-  method: 'GET' | 'POST';
+  method: 'GET' | 'POST' | 'PATCH';
   token: string;
   headers?: Record<string, string>;
   body?: string;

@@ -29,6 +29,9 @@ if (unknown.length > 0) {
 }
 const stack = await raise(say);
 const figures: Figure[] = [];
+// what it has raised ends with it
+for (const signal of ['SIGINT', 'SIGTERM'] as const)
+  process.once(signal, () => void stack.stop().finally(() => process.exit(130)));
 try {
   for (const [name, measure] of Object.entries(measures)) {
     if (wanted.length > 0 && !wanted.includes(name)) continue;

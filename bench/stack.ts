@@ -21,7 +21,11 @@ export interface BenchStack {
   authModule: FaultyAuthModule;
   environment: Record<string, string>;
   temporalAddress: string;
-  workerPid: number;
+  temporalPid: number;
+  /** Of the worker that runs now. */
+  workerPid(): number;
+  /** Kills the worker as a crash would, and starts another. */
+  replaceWorker(): Promise<void>;
   adminToken(organization: string): Promise<string>;
   stop(): Promise<void>;
 }
@@ -60,7 +64,8 @@ export async function raise(say: (line: string) => void): Promise<BenchStack> {
     LOG_LEVEL: 'warn',
   };
   const api = run('src/api.ts', environment);
-  const worker = run('src/worker.ts', { ...environment, LOG_LEVEL: 'info' });
+  const startWorker = () => run('src/worker.ts', { ...environment, LOG_LEVEL: 'info' });
+  let worker = startWorker();
   const url = `http://127.0.0.1:${port}`;
   await until(async () => (await fetch(`${url}/readyz`)).ok);
   const pool = new pg.Pool({ connectionString: databaseUrl, max: 8 });
@@ -72,7 +77,12 @@ export async function raise(say: (line: string) => void): Promise<BenchStack> {
     authModule,
     environment,
     temporalAddress: temporal.address,
-    workerPid: worker.pid ?? 0,
+    temporalPid: temporal.pid,
+    workerPid: () => worker.pid ?? 0,
+    async replaceWorker() {
+      await end(worker, 'SIGKILL');
+      worker = startWorker();
+    },
     adminToken: (organization) =>
       issuer.token({ sub: 'admin', roles: ['org_admin'], org_id: organization, sid: `admin-of-${organization}` }),
     async stop() {
@@ -107,11 +117,11 @@ function run(file: string, environment: Record<string, string>): ChildProcess {
   return child;
 }
 
-const end = (child: ChildProcess): Promise<void> =>
+const end = (child: ChildProcess, signal: NodeJS.Signals = 'SIGTERM'): Promise<void> =>
   new Promise((ended) => {
     if (child.exitCode !== null || child.signalCode !== null) return ended();
     child.once('exit', () => ended());
-    child.kill('SIGTERM');
+    child.kill(signal);
   });
 
 export async function until(condition: () => Promise<boolean>, withinMs = 60_000, everyMs = 50): Promise<void> {

@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs';
 import { Client, Connection } from '@temporalio/client';
+import { residentMiB } from '../memory.ts';
 import { figure, type Figure, percentile } from '../report.ts';
 import { completed, seedSessions, terminate } from '../sessions.ts';
 import type { BenchStack } from '../stack.ts';
@@ -32,7 +32,7 @@ export async function endAll(stack: BenchStack): Promise<Figure[]> {
     figures.push(
       figure('end-all', `${size} sessions: time`, done.ms / 1_000, 's'),
       figure('end-all', `${size} sessions: chains confirmed`, ours, 'chains/s'),
-      figure('end-all', `${size} sessions: worker memory`, residentMiB(stack.workerPid), 'MiB'),
+      figure('end-all', `${size} sessions: worker memory`, residentMiB(stack.workerPid()) ?? Number.NaN, 'MiB'),
       figure('end-all', `${size} sessions: history events`, await historyEvents(stack, termination.id), 'events'),
     );
     if (size === largest) {
@@ -120,14 +120,6 @@ async function bareLoop(stack: BenchStack, size: number): Promise<number> {
   await Promise.all(Array.from({ length: lanes }, lane));
   return size / ((performance.now() - began) / 1_000);
 }
-
-const residentMiB = (pid: number): number => {
-  try {
-    return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? Number.NaN) / 1_024;
-  } catch {
-    return Number.NaN;
-  }
-};
 
 async function historyEvents(stack: BenchStack, terminationId: string): Promise<number> {
   const connection = await Connection.connect({ address: stack.temporalAddress });

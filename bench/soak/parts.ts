@@ -1,7 +1,7 @@
 /** The parts of the soak: each a process (the Auth Module, a server) that can be killed as a crash would, and comes back. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { openSync, readFileSync } from 'node:fs';
+import { openSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
@@ -9,6 +9,7 @@ import { createDatabase, ensurePostgres } from '../../local/embedded-postgres.ts
 import { freePort } from '../../local/ports.ts';
 import { startTemporal } from '../../local/temporal-server.ts';
 import type { FaultyAuthModule } from '../../test/faulty-auth-module.ts';
+import { residentMiB } from '../memory.ts';
 import { until } from '../stack.ts';
 
 const projectDirectory = fileURLToPath(new URL('../..', import.meta.url));
@@ -58,18 +59,9 @@ export async function processPart(
   return {
     name,
     crash: async () => (await end('SIGKILL'), start()),
-    megabytes: () => memoryOf(child.pid),
+    megabytes: () => residentMiB(child.pid),
     stop: () => end('SIGTERM'),
   };
-}
-
-/** From the kernel where it says so (Linux). */
-function memoryOf(pid: number | undefined): number | null {
-  try {
-    return Math.round(Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024);
-  } catch {
-    return null;
-  }
 }
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -101,7 +93,7 @@ export async function temporalPart(cli: string, name: string): Promise<Part & { 
     name: 'temporal',
     address: temporal.address,
     crash,
-    megabytes: () => memoryOf(temporal.pid),
+    megabytes: () => residentMiB(temporal.pid),
     stop: () => temporal.stop(),
   };
 }

@@ -5,12 +5,12 @@ import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/wo
 
 export interface Engine {
   client: Client;
-  /** Runs one empty workflow; resolves with how long it took, in milliseconds. */
-  runOne(): Promise<number>;
+  /** Runs one workflow; resolves with how long it took, in milliseconds. */
+  runOne(workflow?: 'empty' | 'oneActivity'): Promise<number>;
   stop(): Promise<void>;
 }
 
-/** A worker for the empty workflow on the same Temporal server. */
+/** A worker for the workflows that do nothing, on the same Temporal server. */
 export async function startEngine(address: string): Promise<Engine> {
   Runtime.install({ logger: new DefaultLogger('ERROR'), shutdownSignals: [] });
   const native = await NativeConnection.connect({ address });
@@ -26,9 +26,9 @@ export async function startEngine(address: string): Promise<Engine> {
   const client = new Client({ connection });
   return {
     client,
-    async runOne() {
+    async runOne(workflow = 'empty') {
       const began = performance.now();
-      await client.workflow.execute('empty', { taskQueue, workflowId: randomUUID() });
+      await client.workflow.execute(workflow, { taskQueue, workflowId: randomUUID() });
       return performance.now() - began;
     },
     async stop() {
