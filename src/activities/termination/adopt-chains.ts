@@ -1,8 +1,7 @@
 import { sql } from 'kysely';
 import { type Database, rows, type Transaction } from '../../database.ts';
 import type { RefreshChain } from '../../auth-module/auth-module.ts';
-import { wakeDispatcher } from '../../service/insert-termination.ts';
-import { recordAudit, systemActor } from '../../service/record-audit.ts';
+import { auditResurfaced, reopen, type Resurfaced, resurfacedColumns, runsAgain } from './resurfaced.ts';
 import { type Page, type TerminationWork, toPages } from './work.ts';
 
 export interface Adopted {
@@ -72,25 +71,6 @@ async function mayBeKilled(
   return found.filter((chain) => !kept.has(chain.sessionId) && !untouched.has(chain.sessionId));
 }
 
-/** A termination that runs again, for so many chains; `was_completed`: it had been told as completed. */
-interface Resurfaced {
-  id: string;
-  organization_id: string;
-  scope_kind: TerminationWork['scopeKind'];
-  scope_id: string;
-  chains: number;
-  was_completed: boolean;
-}
-
-/** Sets a termination running again; its dispatch is due at once where it had been completed. */
-const runsAgain =
-  sql.raw(`status = 'running', completed_at = null, verified_at = null, revision = t.revision + (t.status = 'completed')::int,
-        progress_at = case when t.status = 'completed' then current_instant() else t.progress_at end,
-        dispatch_after = case when t.status = 'completed' then current_instant() else t.dispatch_after end`);
-const resurfacedColumns = sql.raw(
-  `t.id, t.organization_id, t.scope_kind, t.scope_id, old.status = 'completed' as was_completed, pg_notify('termination_changes', t.id::text)`,
-);
-
 /** Rows for what no event ever told of; sessions and chains without a termination become this one's, which then runs again. */
 async function claimFound(
   transaction: Transaction,
@@ -130,49 +110,4 @@ async function claimFound(
       returning ${resurfacedColumns}, c.n as chains`,
   );
   return [...withSessions, ...withChains];
-}
-
-/** A chain that was confirmed dead and is alive: pending again, and its termination runs again until it is confirmed once more. */
-const reopen = (
-  transaction: Transaction,
-  work: TerminationWork,
-  chainIds: readonly string[],
-  askedAt: number,
-): Promise<Resurfaced[]> =>
-  rows<Resurfaced>(
-    transaction,
-    sql`with back as (
-        select id, termination_id, outcome from refresh_token_chains
-        where organization_id = ${work.organizationId} and id = any (${[...chainIds]}::text[]) and outcome in ('invalidated', 'already-dead')
-          and (termination_id = ${work.id} or settled_at < to_timestamp(${Math.floor(askedAt)}::float8 / 1000)) order by id for update
-      ), again as (
-        update refresh_token_chains r set outcome = 'pending', settled_at = null
-        from back where r.organization_id = ${work.organizationId} and r.id = back.id
-      ), counts as (
-        select termination_id, count(*) filter (where outcome = 'invalidated')::int as confirmed, count(*) filter (where outcome = 'already-dead')::int as dead
-        from back group by termination_id
-      )
-      update terminations t set chains_confirmed = chains_confirmed - c.confirmed, chains_already_dead = chains_already_dead - c.dead,
-        chains_pending = chains_pending + c.confirmed + c.dead, resurfaced = resurfaced + c.confirmed + c.dead, ${runsAgain}
-      from counts c where t.id = c.termination_id
-      returning ${resurfacedColumns}, c.confirmed + c.dead as chains`,
-  );
-
-/** One fact for each termination that had been told as completed and is not. */
-async function auditResurfaced(transaction: Transaction, resurfaced: readonly Resurfaced[]): Promise<void> {
-  const again = resurfaced.filter((t) => t.was_completed);
-  await recordAudit(
-    transaction,
-    again.map((t) => ({
-      organizationId: t.organization_id,
-      action: 'termination.chain-resurfaced' as const,
-      actor: systemActor,
-      subject: { kind: t.scope_kind, id: t.scope_id },
-      details: {
-        terminationId: t.id,
-        chains: resurfaced.reduce((sum, other) => sum + (other.id === t.id ? other.chains : 0), 0),
-      },
-    })),
-  );
-  if (again.length > 0) await wakeDispatcher(transaction);
 }
