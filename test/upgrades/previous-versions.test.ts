@@ -1,0 +1,94 @@
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import pg from 'pg';
+import { format, resolveConfig } from 'prettier';
+import { expect, it, onTestFinished } from 'vitest';
+import { cloneDatabase } from '../harness/database.ts';
+import { describeVersion, type ReleasedVersion } from './released-version.ts';
+import { whatBreaks } from './what-breaks.ts';
+
+const here = (name: string) => new URL(name, import.meta.url);
+const read = (url: URL): unknown => JSON.parse(readFileSync(url, 'utf8'));
+const released = readdirSync(here('.')).filter((file) => /^statements-.*\.json$/.test(file));
+const versionOf = (file: string) => read(here(file)) as ReleasedVersion;
+
+/** New rules that the previous version's rows are known to meet: the rule as it is found, and why it does no harm. */
+const harmless: Record<string, string> = {};
+
+/** A database with the present schema, changed by `migration`. */
+async function migrated(migration = 'select'): Promise<pg.Client> {
+  const database = await cloneDatabase();
+  const client = new pg.Client({ connectionString: database.url });
+  onTestFinished(async () => {
+    await client.end();
+    await database.drop();
+  });
+  await client.connect();
+  await client.query(migration);
+  return client;
+}
+
+const recorded = process.env['STATEMENTS_FILE'];
+it.runIf(recorded)('keeps the statements that were recorded, once for each version', async () => {
+  const { version } = read(here('../../package.json')) as { version: string };
+  const file = here(`statements-${version}.json`);
+  if (existsSync(file)) return;
+  const lines = readFileSync(recorded ?? '', 'utf8')
+    .trimEnd()
+    .split('\n');
+  const texts = [...new Set(lines)].map((line) => JSON.parse(line) as string).toSorted();
+  const text = JSON.stringify(await describeVersion(await migrated(), texts), null, 2);
+  writeFileSync(file, await format(text, { ...(await resolveConfig(file)), filepath: file.pathname }));
+});
+
+it.each(released)('the processes of %s do their work on the present schema', async (file) => {
+  const version = versionOf(file);
+  expect(version.statements.length).toBeGreaterThan(50);
+  expect((await whatBreaks(await migrated(), version)).filter((problem) => !(problem in harmless))).toEqual([]);
+});
+
+const unsafe: [string, string, RegExp][] = [
+  [
+    'a renamed column',
+    'alter table seen_session_events rename column seen_at to noted_at',
+    /column "seen_at" .*not exist|seen_session_events do not give noted_at/,
+  ],
+  ['a dropped table', 'drop table retention_progress', /relation "retention_progress" does not exist/],
+  [
+    'a new column that has to be given',
+    'alter table users add column region text not null',
+    /^inserts into users do not give region$/,
+  ],
+  [
+    'a column of another type',
+    'alter table idempotency_keys alter column response_status type bigint',
+    /^(parameters|results) were .*(smallint|integer).* and are .*bigint/,
+  ],
+  [
+    'an index that an upsert needs and that is gone',
+    'alter table idempotency_keys drop constraint idempotency_keys_pkey',
+    /no unique or exclusion constraint matching/,
+  ],
+  [
+    'a narrower rule',
+    'alter table users add check (length(id) < 9)',
+    /^a new rule on users: CHECK \(\(length\(id\) < 9\)\)$/,
+  ],
+];
+
+it.each(unsafe)('%s is found, and nothing else', async (_, migration, problem) => {
+  expect(released).not.toEqual([]);
+  for (const file of released) {
+    const found = await whatBreaks(await migrated(migration), versionOf(file));
+    expect(found).not.toEqual([]);
+    expect(found.filter((one) => !problem.test(one))).toEqual([]);
+  }
+});
+
+it('a step that only adds is let through', async () => {
+  const client = await migrated(`
+    create table regions (id text primary key);
+    alter table users add column region text references regions (id) check (region <> '');
+    alter table users add column rank int not null default 0;
+    create index users_by_region on users (region)`);
+  for (const file of released) expect(await whatBreaks(client, versionOf(file))).toEqual([]);
+});
