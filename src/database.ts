@@ -5,6 +5,7 @@ import type { Kysely, RawBuilder } from 'kysely';
 import type { Pool } from 'pg';
 import { entities } from './entities/index.ts';
 import { ServiceError } from './errors.ts';
+import { createNotifier, type Notifier, transactionThatTells } from './notifications.ts';
 import { prepareStatements } from './prepared-statements.ts';
 import { endSilentConnections } from './silent-connections.ts';
 
@@ -20,6 +21,8 @@ export interface Database {
   pool: Queryable;
   /** Runs `work` in one transaction at READ COMMITTED; commits when it resolves, rolls back when it throws. Runs it again where PostgreSQL ended it for a deadlock. */
   transaction<T>(work: (transaction: Transaction) => Promise<T>): Promise<T>;
+  /** For what single statements have changed; a transaction uses `tellAfterCommit`. */
+  tell: Notifier['tell'];
   close(): Promise<void>;
 }
 
@@ -68,13 +71,18 @@ export const ormOptions = ({ statementTimeoutMs = 15_000, connectTimeoutMs = 10_
 export async function openDatabase(options: DatabaseOptions): Promise<Database> {
   const orm = await MikroORM.init(ormOptions(options));
   const pool: Queryable = orm.em.fork().getKysely<unknown>();
+  const notifier = createNotifier(pool);
   return {
     orm,
     url: options.url,
     pool,
     // not the ORM's own: where the connection is lost its rollback fails, and the pool never gets its place back
-    transaction: (work) => againAfterDeadlock(() => pool.transaction().execute(work)),
-    close: () => orm.close(true),
+    transaction: (work) => againAfterDeadlock(() => transactionThatTells(pool, notifier, work)),
+    tell: notifier.tell,
+    async close() {
+      await notifier.idle();
+      await orm.close(true);
+    },
   };
 }
 

@@ -28,7 +28,7 @@ export interface FaultyAuthModule {
 export const asksFor = (id: string) => (call: Call) =>
   [call.body.sessionIds, 'chainIds' in call.body ? call.body.chainIds : []].some((ids) => ids?.includes(id));
 
-/** The Auth Module of the design, over real HTTP, in memory, and as wrong as a test wants it. */
+/** An Auth Module by the contract, over real HTTP, in memory, and as wrong as a test wants it. */
 export async function startFaultyAuthModule({ token = 'test-token', pageSize = 500 } = {}): Promise<FaultyAuthModule> {
   const chains = createChainStore();
   const calls: Call[] = [];

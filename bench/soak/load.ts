@@ -14,7 +14,7 @@ export interface Told {
   terminations: Set<string>;
   grants: Map<string, { revoked: boolean }>;
   answers: Map<string, number>;
-  /** Answers that the design does not allow, with what they said. */
+  /** Answers that the interface does not allow, with what they said. */
   wrong: string[];
   requests: number;
   retries: number;

@@ -59,6 +59,6 @@ export async function judge({ query, authModule }: World, told: Told): Promise<V
     compare('grants revoked', told.grants.size, g?.['revoked']),
     compare('audit: granted', told.grants.size, facts?.['granted']),
     compare('audit: revoked', told.grants.size, facts?.['revoked']),
-    compare('answers that the design does not allow', 0, told.wrong.length),
+    compare('answers that the interface does not allow', 0, told.wrong.length),
   ];
 }

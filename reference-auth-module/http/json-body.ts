@@ -16,7 +16,7 @@ export function badRequest(message: string): HTTPException {
   return new HTTPException(400, { message });
 }
 
-/** An id as design §4 has it: opaque, 1–255 printable characters. */
+/** An id as the Session Management Service takes it: opaque, 1–255 printable characters. */
 export const Id = z
   .string()
   .min(1)

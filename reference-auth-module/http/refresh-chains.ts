@@ -21,7 +21,7 @@ const Invalidate = z.strictObject({
   chainIds: atMost500,
 });
 
-/** The two methods of the port of design §5. */
+/** The two methods that the Session Management Service asks for: see `src/auth-module/auth-module.ts`. */
 export function createRefreshChainRoutes(pool: pg.Pool) {
   return new Hono()
     .post('/refresh-chains/search', async (c) => {

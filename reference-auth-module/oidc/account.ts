@@ -26,7 +26,7 @@ export function sessionOf(ctx: KoaContextWithOIDC | undefined): AuthSession | un
   return ctx?.oidc.account && sessions.get(ctx.oidc.account);
 }
 
-/** The claims of design §3 that say who is calling, beside those of every JWT. */
+/** The claims that say who is calling, beside those of every JWT. */
 export function identityClaims(session: AuthSession): Record<string, unknown> {
   return {
     sid: session.sessionId,

@@ -1,17 +1,17 @@
 import { z } from '@hono/zod-openapi';
 import { auditActions } from '../rules/audit.ts';
 import { isOpaqueId } from '../rules/identifier.ts';
+import { isReason } from '../rules/text.ts';
 import { readInstant } from '../rules/until-date.ts';
 
 /** What a client may send. Every object is strict: an unknown field is refused, and nothing is clamped. */
 const idMessage = 'must be 1 to 255 printable characters';
 const opaqueId = z.string().refine(isOpaqueId, idMessage).openapi({ minLength: 1, maxLength: 255 });
 
-// counted in code points, as JSON Schema counts; NUL and lone surrogates have no place in PostgreSQL's text
-const reasonText = /^[^\0\p{Cs}]{0,500}$/u;
+// counted in code points, as JSON Schema counts
 const reason = z
   .string()
-  .refine((text) => reasonText.test(text), 'must be at most 500 characters')
+  .refine(isReason, 'must be at most 500 characters')
   .optional()
   .openapi({
     maxLength: 500,

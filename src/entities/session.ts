@@ -5,7 +5,7 @@ const instant = () => p.datetime(3);
 
 /**
  * One sign-in of one user in one organization. What is stored is what was told and decided; whether it is active *now*
- * also depends on fences, grants and the clock: see `service/session-state.ts`.
+ * also depends on fences, grants and the clock: that is the view `session_states`.
  */
 export const Session = defineEntity({
   name: 'Session',

@@ -12,16 +12,14 @@ export interface ChangeFeed {
   close(): Promise<void>;
 }
 
-export const terminationChanges = 'termination_changes';
-
-export function createChangeFeed({ url, channel = terminationChanges }: { url: string; channel?: string }): ChangeFeed {
+export function createChangeFeed({ url }: { url: string }): ChangeFeed {
   const waiters = new Map<string, Set<() => void>>();
   const wakeAll = () => {
     for (const set of waiters.values()) for (const wake of set) wake();
   };
   const listener = createListener({
     url,
-    channel,
+    channel: 'termination_changes',
     onNotify: (id) => {
       for (const wake of waiters.get(id) ?? []) wake();
     },

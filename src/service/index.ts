@@ -2,6 +2,7 @@
  * The service, in process: the same functions that the HTTP endpoints call. One decision per file; this is the list.
  * Every function throws `ServiceError` and nothing else for what it refuses.
  */
+import type { Transaction } from '../database.ts';
 import type { AdminContext } from '../rules/access.ts';
 import type { AuditEventView } from '../rules/audit.ts';
 import type { SessionView } from '../rules/session.ts';
@@ -39,8 +40,6 @@ export type OnDecided = (
   transaction: Transaction,
   resource: { kind: 'termination' | 'grant'; id: string },
 ) => Promise<void>;
-
-import type { Transaction } from '../database.ts';
 
 export interface SessionEventResult {
   eventId: string | null;

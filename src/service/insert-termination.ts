@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import { row, rows, type Transaction } from '../database.ts';
+import { tellAfterCommit } from '../notifications.ts';
 import type { Actor, TerminationScope } from '../rules/termination.ts';
 import { terminationColumns, type TerminationRow } from './termination-view.ts';
 
@@ -21,10 +22,8 @@ export interface NewTermination {
 const OWN_DELIVERY_MS = 3_000;
 export const dispatchInMs = (waitSeconds: number): number => (waitSeconds === 0 ? 0 : OWN_DELIVERY_MS);
 
-/** Tells every dispatcher, once this transaction commits, that there is something to deliver. */
-export async function wakeDispatcher(transaction: Transaction): Promise<void> {
-  await rows(transaction, sql`select pg_notify('decisions', '')`);
-}
+/** Tells every dispatcher, once this transaction has committed, that there is something to deliver. */
+export const wakeDispatcher = (transaction: Transaction): void => tellAfterCommit(transaction, 'decisions');
 
 /** Serializes the decisions about one scope until the transaction ends. Clocks are read after it, never before. */
 export async function lockScope(
@@ -65,11 +64,11 @@ export async function insertTermination(transaction: Transaction, t: NewTerminat
         select organization_id, now, fact, ${JSON.stringify(t.requestedBy)}::jsonb, scope_kind, scope_id, ${t.reason},
           jsonb_build_object('terminationId', id, 'keptSessionIds', to_jsonb(kept_session_ids))
         from clock, decided
-      ),
-      woken as materialized (select pg_notify('decisions', '') where ${t.dispatchInMs} = 0)
-      select ${terminationColumns}, (select count(*) from woken) as woken from decided`,
+      )
+      select ${terminationColumns} from decided`,
   );
   if (decided === undefined) throw new Error('a decision returns its row');
+  if (t.dispatchInMs === 0) wakeDispatcher(transaction);
   return decided;
 }
 

@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import { type Database, row } from '../database.ts';
 import type { CallerFacts, TokenClaims } from '../rules/access.ts';
+import { isUuid } from '../rules/identifier.ts';
 import { knownAheadMs } from './auth-module-clock.ts';
 import { grantIsLive } from './live-grant.ts';
 
@@ -55,6 +56,5 @@ export const createReadCallerFacts =
     };
   };
 
-const uuidPattern = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 /** A claim that is not a grant's id matches no grant; it must not make the statement fail. */
-const uuidOrNull = (text: string | null): string | null => (text !== null && uuidPattern.test(text) ? text : null);
+const uuidOrNull = (text: string | null): string | null => (text !== null && isUuid(text) ? text : null);

@@ -29,7 +29,8 @@ export async function completeTermination(
             'chains', jsonb_build_object('total', chains_total, 'confirmed', chains_confirmed, 'alreadyDead', chains_already_dead), 'attempts', attempts)
         from done
       )
-      select pg_notify('termination_changes', id::text) from done`,
+      select 1 from done`,
   );
+  if (completed !== undefined) database.tell('termination_changes', [work.id]);
   return completed !== undefined;
 }

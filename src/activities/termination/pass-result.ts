@@ -81,8 +81,9 @@ export async function pendingResult(
     sql`update terminations set attempts = attempts + ${takeCalls(state, 0)}::int, last_error_class = coalesce(${state.failure?.errorClass ?? null}, last_error_class),
         next_look_at = current_instant() + ${delayMs} * interval '1 millisecond',
         dispatch_after = current_instant() + ${delayMs + 60_000} * interval '1 millisecond'
-      where id = ${work.id} and status = 'running' and revision = ${work.revision} returning sessions_pending, chains_pending, pg_notify('termination_changes', id::text)`,
+      where id = ${work.id} and status = 'running' and revision = ${work.revision} returning sessions_pending, chains_pending`,
   );
+  if (left !== undefined) database.tell('termination_changes', [work.id]);
   Context.current().log.info('termination pass', {
     terminationId: work.id,
     organizationId: work.organizationId,

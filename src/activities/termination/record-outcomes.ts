@@ -30,7 +30,7 @@ const told = (ids: readonly string[], outcomes: ReadonlyMap<string, string>) =>
  * step once, whoever repeats the page, so that the counters are exact after any crash.
  */
 export async function recordOutcomes(database: Database, o: Outcomes): Promise<void> {
-  await rows(
+  const changed = await rows<{ id: string }>(
     database.pool,
     sql`with told as (select * from jsonb_to_recordset(${told(o.page.chainIds, o.chains)}::jsonb) as c(id text, outcome text)),
       told_sessions as (select * from jsonb_to_recordset(${told(o.page.sessionIds, o.sessions)}::jsonb) as c(id text, outcome text)),
@@ -65,6 +65,10 @@ export async function recordOutcomes(database: Database, o: Outcomes): Promise<v
         dispatch_after = case when t.id = ${o.terminationId}::uuid and delivered_revision = revision then greatest(dispatch_after, current_instant() + interval '1 minute') else dispatch_after end,
         dispatch_count = case when t.id = ${o.terminationId}::uuid and delivered_revision = revision then 0 else dispatch_count end
       from counts c where t.id = c.termination_id
-      returning pg_notify('termination_changes', t.id::text)`,
+      returning t.id`,
+  );
+  database.tell(
+    'termination_changes',
+    changed.map(({ id }) => id),
   );
 }

@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import { rows, type Transaction } from '../../database.ts';
+import { tellAfterCommit } from '../../notifications.ts';
 import { wakeDispatcher } from '../../service/insert-termination.ts';
 import { recordAudit, systemActor } from '../../service/record-audit.ts';
 import type { TerminationWork } from './work.ts';
@@ -20,7 +21,7 @@ export const runsAgain =
         progress_at = case when t.status = 'completed' then current_instant() else t.progress_at end,
         dispatch_after = case when t.status = 'completed' then current_instant() else t.dispatch_after end`);
 export const resurfacedColumns = sql.raw(
-  `t.id, t.organization_id, t.scope_kind, t.scope_id, old.status = 'completed' as was_completed, pg_notify('termination_changes', t.id::text)`,
+  `t.id, t.organization_id, t.scope_kind, t.scope_id, old.status = 'completed' as was_completed`,
 );
 
 /** A chain that was confirmed dead and is alive: pending again, and its termination runs again until it is confirmed once more. */
@@ -49,8 +50,9 @@ export const reopen = (
       returning ${resurfacedColumns}, c.confirmed + c.dead as chains`,
   );
 
-/** One fact for each termination that had been told as completed and is not. */
+/** Tells who watches them; one fact for each termination that had been told as completed and is not. */
 export async function auditResurfaced(transaction: Transaction, resurfaced: readonly Resurfaced[]): Promise<void> {
+  for (const { id } of resurfaced) tellAfterCommit(transaction, 'termination_changes', id);
   const again = resurfaced.filter((t) => t.was_completed);
   await recordAudit(
     transaction,
@@ -65,5 +67,5 @@ export async function auditResurfaced(transaction: Transaction, resurfaced: read
       },
     })),
   );
-  if (again.length > 0) await wakeDispatcher(transaction);
+  if (again.length > 0) wakeDispatcher(transaction);
 }

@@ -46,8 +46,9 @@ export const createVerifyTermination =
           verified_at = case when ${last && alive === 0} then current_instant() end,
           next_look_at = current_instant() + ${lookAgainInMs} * interval '1 millisecond',
           dispatch_after = current_instant() + ${lookAgainInMs + 60_000} * interval '1 millisecond', dispatch_count = 0
-        where id = ${work.id} and status = 'completed' and revision = ${work.revision} returning pg_notify('termination_changes', id::text)`,
+        where id = ${work.id} and status = 'completed' and revision = ${work.revision} returning 1`,
     );
     if (stillCompleted === undefined) return { outcome: 'alive', errorClass, lookAgainInMs: 0 };
+    options.database.tell('termination_changes', [work.id]);
     return { outcome: alive === 0 ? 'dead' : 'unanswered', errorClass, lookAgainInMs };
   };

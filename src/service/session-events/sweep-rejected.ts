@@ -31,7 +31,7 @@ export async function sweepRejected(transaction: Transaction, rejected: readonly
     scopes.set(key, [...(scopes.get(key) ?? []), r]);
   }
   for (const [, group] of [...scopes].toSorted(([a], [b]) => (a < b ? -1 : 1))) await sweepScope(transaction, group);
-  if (scopes.size > 0) await wakeDispatcher(transaction);
+  if (scopes.size > 0) wakeDispatcher(transaction);
 }
 
 async function markRejected(transaction: Transaction, rejected: readonly Rejected[]): Promise<void> {

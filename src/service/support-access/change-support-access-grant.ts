@@ -53,7 +53,7 @@ export async function changeGrant(
     sql`select 1 from support_access_grants where organization_id = ${context.organizationId} and id = ${change.grantId}::uuid and starts_at is not null for update`,
   );
   if (locked === undefined) throw notFound();
-  if (await write(transaction, change, context, limits)) await wakeDispatcher(transaction);
+  if (await write(transaction, change, context, limits)) wakeDispatcher(transaction);
   else await explain(transaction, change, limits);
 }
 

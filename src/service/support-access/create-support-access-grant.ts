@@ -5,6 +5,7 @@ import { invalidField, ServiceError } from '../../errors.ts';
 import { actorOf, type AdminContext } from '../../rules/access.ts';
 import { isOpaqueId } from '../../rules/identifier.ts';
 import { createBounds, type GrantLimits, isWithin } from '../../rules/support-access-grant.ts';
+import { isReason } from '../../rules/text.ts';
 import type { OnDecided, SessionManagementService } from '../index.ts';
 import { grantIsLive } from '../live-grant.ts';
 import { voidGrants } from './decide-grants.ts';
@@ -27,9 +28,6 @@ export interface NewGrant {
   onDecided?: OnDecided | undefined;
 }
 
-/** Counted in code points; NUL and lone surrogates have no place in PostgreSQL's text. */
-const reasonText = /^[^\0\p{Cs}]{0,500}$/u;
-
 /** How long the workflow engine may take to answer. */
 const ARM_MS = 3_000;
 /** How long a row may be activated: a little longer than anyone waits for it, so that nothing comes alive unnoticed. */
@@ -44,7 +42,7 @@ export const createCreateSupportAccessGrant =
   async (userId, expiresAt, context, { reason = null, onDecided } = {}) => {
     if (userId !== null && !isOpaqueId(userId)) throw invalidField('/userId', 'must be 1 to 255 printable characters');
     if (userId === context.actorId) throw invalidField('/userId', 'must not be who gives it');
-    if (reason !== null && !reasonText.test(reason)) throw invalidField('/reason', 'must be at most 500 characters');
+    if (reason !== null && !isReason(reason)) throw invalidField('/reason', 'must be at most 500 characters');
     const grant = { userId, expiresAt: readExpiry(expiresAt, '/expiresAt'), timeZone: null, reason, onDecided };
     return showGrant(giving.database.pool, context.organizationId, await createGrant(giving, grant, context));
   };

@@ -28,7 +28,7 @@ export const createRevokeSupportAccessGrant =
       );
       if (found === undefined) throw notFound();
       const revoked = await revokeGrants(transaction, which, { actor: actorOf(context), reason, delivered: false });
-      if (revoked.length > 0) await wakeDispatcher(transaction);
+      if (revoked.length > 0) wakeDispatcher(transaction);
       await onDecided?.(transaction, { kind: 'grant', id: grantId });
     });
     return showGrant(database.pool, organizationId, grantId);

@@ -79,7 +79,7 @@ export const createEndSupportAccess =
         reason: null,
         delivered: false,
       });
-      if (revoked.length > 0) await wakeDispatcher(transaction);
+      if (revoked.length > 0) wakeDispatcher(transaction);
     });
     return readFlag(database.pool, organizationId);
   };
