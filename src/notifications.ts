@@ -9,7 +9,7 @@ interface Notification {
 
 export interface Notifier {
   /** Tells whoever listens, soon. Never throws: one that is lost is made good by the listeners' own looking. */
-  tell(channel: Channel, payloads: readonly string[]): void;
+  tell: (channel: Channel, payloads: readonly string[]) => void;
   /** Resolves when all that was told is on its way. */
   idle(): Promise<void>;
 }

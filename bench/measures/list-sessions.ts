@@ -17,7 +17,7 @@ export async function listSessions(stack: BenchStack): Promise<Figure[]> {
     path: `/v1/organizations/big/users/user-${Math.floor(Math.random() * users)}/sessions?limit=50`,
   }));
   const load = (duration: number) =>
-    runLoad({ url: stack.url, connections: 10, duration, headers: { authorization: `Bearer ${token}` }, requests });
+    runLoad({ url: stack.url, connections: 32, duration, headers: { authorization: `Bearer ${token}` }, requests });
   await load(3);
   const result = await load(seconds);
   const rate = result.requests.average;

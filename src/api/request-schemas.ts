@@ -9,15 +9,11 @@ const idMessage = 'must be 1 to 255 printable characters';
 const opaqueId = z.string().refine(isOpaqueId, idMessage).openapi({ minLength: 1, maxLength: 255 });
 
 // counted in code points, as JSON Schema counts
-const reason = z
-  .string()
-  .refine(isReason, 'must be at most 500 characters')
-  .optional()
-  .openapi({
-    maxLength: 500,
-    example: 'Laptop lost',
-    description: 'Free text, shown in the audit; never sent to the workflow engine or the log.',
-  });
+const reason = z.string().refine(isReason, 'must be at most 500 characters').optional().openapi({
+  maxLength: 500,
+  example: 'Laptop lost',
+  description: 'Free text, shown in the audit; never sent to the workflow engine or the log.',
+});
 
 /** An RFC 3339 instant with its offset, which is made UTC with milliseconds. */
 const instant = z

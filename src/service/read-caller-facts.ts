@@ -1,8 +1,9 @@
-import { sql } from 'kysely';
-import { type Database, row } from '../database.ts';
+import { type RawBuilder, sql } from 'kysely';
+import { type Database, rows } from '../database.ts';
 import type { CallerFacts, TokenClaims } from '../rules/access.ts';
 import { isUuid } from '../rules/identifier.ts';
 import { knownAheadMs } from './auth-module-clock.ts';
+import { createBatch } from './batch.ts';
 import { grantIsLive } from './live-grant.ts';
 
 interface FactsRow {
@@ -11,50 +12,63 @@ interface FactsRow {
   live_grant_id: string | null;
 }
 
+interface Question {
+  claims: TokenClaims;
+  organizationId: string;
+}
+
 /**
- * What is true of a caller at this instant, in one statement: whether the own session has been ended here, under which
- * grant it was opened, and whether a grant of `organizationId` is live for this person. A session without a row is
- * judged by when the token says it began, against the fences of its user and organization; one that a fence keeps is kept.
- * What the token says is by the Auth Module's clock, which may be ahead.
- * A support session is also looked for, and fenced, in the organization that is asked for: its token may name another as
- * its own, and must not outlive the customer's end of it.
+ * What is true of a caller at this instant: whether the own session has been ended here, under which grant it was
+ * opened, and whether a grant of `organizationId` is live for this person. A session without a row is judged by when the
+ * token says it began, against the fences of its user and organization; one that a fence keeps is kept. What the token
+ * says is by the Auth Module's clock, which may be ahead. Callers who come at once share a statement, which was begun
+ * after each of them had asked.
  */
-export const createReadCallerFacts =
-  ({ database }: { database: Database }) =>
-  async (claims: TokenClaims, organizationId: string): Promise<CallerFacts> => {
-    const home = claims.organizationId ?? organizationId;
-    const began = new Date(claims.authenticatedAtMs).toISOString();
-    const own = claims.organizationId === null ? sql`user_id = ${claims.subject}` : sql`organization_id = ${home}`;
-    const ownHere = sql`(organization_id = ${organizationId} and user_id = ${claims.subject} and support_access_grant_id is not null)`;
-    const fencedIn = claims.supportAccessGrantId === null ? [home] : [home, organizationId];
-    const facts = await row<FactsRow>(
-      database.pool,
-      sql`with own as (
-          select user_id, over_at, support_access_grant_id from session_states
-          where id = ${claims.sessionId} and ${home === organizationId ? own : sql`(${own} or ${ownHere})`}
-        ), named as (
-          select coalesce((select support_access_grant_id from own where support_access_grant_id is not null limit 1), ${uuidOrNull(claims.supportAccessGrantId)}::uuid) as grant_id,
-            ${claims.supportAccessGrantId !== null} or exists (select from own where support_access_grant_id is not null) as is_support
-        )
-        select
-          case when exists (select from own) then exists (select from own where over_at is not null or user_id <> ${claims.subject})
-            else exists (select from terminations t where t.organization_id = any (${fencedIn}::text[])
-              and t.cutoff >= ${began}::timestamptz - ${knownAheadMs} * interval '1 millisecond'
-              and ((t.scope_kind = 'user' and t.scope_id = ${claims.subject}) or (t.scope_kind = 'organization' and t.scope_id = t.organization_id))
-              and ${claims.sessionId} <> all (t.kept_session_ids))
-          end as own_session_ended,
-          (select support_access_grant_id from own where support_access_grant_id is not null limit 1) as session_grant_id,
-          (select id from support_access_grants g, named where g.organization_id = ${organizationId} and ${grantIsLive}
-            and (g.user_id is null or g.user_id = ${claims.subject}) and (not named.is_support or g.id = named.grant_id)
-            order by g.expires_at desc limit 1) as live_grant_id`,
-    );
-    if (facts === undefined) throw new Error('a select without from returns one row');
+export function createReadCallerFacts({ database }: { database: Database }) {
+  const ask = createBatch((questions: readonly Question[]) => rows<FactsRow>(database.pool, factsOf(questions)));
+  return async (claims: TokenClaims, organizationId: string): Promise<CallerFacts> => {
+    const facts = await ask({ claims, organizationId });
     return {
       ownSessionEnded: facts.own_session_ended,
       sessionGrantId: facts.session_grant_id,
       liveGrantId: facts.live_grant_id,
     };
   };
+}
+
+/**
+ * A support session is also looked for, and fenced, in the organization that is asked for: its token may name another as
+ * its own, and must not outlive the customer's end of it.
+ */
+function factsOf(questions: readonly Question[]): RawBuilder<FactsRow> {
+  const column = <T>(of: (claims: TokenClaims) => T) => questions.map(({ claims }) => of(claims));
+  return sql<FactsRow>`with questions as (
+      select *, coalesce(token_organization_id, organization_id) as home_id
+      from unnest(${questions.map((question) => question.organizationId)}::text[], ${column((c) => c.subject)}::text[], ${column((c) => c.sessionId)}::text[],
+        ${column((c) => c.organizationId)}::text[], ${column((c) => uuidOrNull(c.supportAccessGrantId))}::uuid[], ${column((c) => c.supportAccessGrantId !== null)}::boolean[],
+        ${column((c) => new Date(c.authenticatedAtMs).toISOString())}::timestamptz[])
+        with ordinality as q (organization_id, subject, session_id, token_organization_id, token_grant_id, has_token_grant, began_at, n)
+    )
+    select coalesce(own.is_ended, exists (
+        select from terminations t where t.organization_id in (q.home_id, case when q.has_token_grant then q.organization_id else q.home_id end)
+          and t.cutoff >= q.began_at - ${knownAheadMs} * interval '1 millisecond'
+          and ((t.scope_kind = 'user' and t.scope_id = q.subject) or (t.scope_kind = 'organization' and t.scope_id = t.organization_id))
+          and q.session_id <> all (t.kept_session_ids))) as own_session_ended,
+      own.grant_id as session_grant_id, live.id as live_grant_id
+    from questions q
+    cross join lateral (
+      select bool_or(s.over_at is not null or s.user_id <> q.subject) as is_ended, (array_agg(s.support_access_grant_id) filter (where s.support_access_grant_id is not null))[1] as grant_id
+      from session_states s where s.id = q.session_id and (
+        case when q.token_organization_id is null then s.user_id = q.subject else s.organization_id = q.token_organization_id end
+        or (s.organization_id = q.organization_id and s.user_id = q.subject and s.support_access_grant_id is not null))
+    ) own
+    left join lateral (
+      select g.id from support_access_grants g where g.organization_id = q.organization_id and ${grantIsLive} and (g.user_id is null or g.user_id = q.subject)
+        and ((own.grant_id is null and not q.has_token_grant) or g.id = coalesce(own.grant_id, q.token_grant_id))
+      order by g.expires_at desc limit 1
+    ) live on true
+    order by q.n`;
+}
 
 /** A claim that is not a grant's id matches no grant; it must not make the statement fail. */
 const uuidOrNull = (text: string | null): string | null => (text !== null && isUuid(text) ? text : null);
