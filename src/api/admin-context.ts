@@ -70,7 +70,7 @@ function decideMachine(
 ): AccessDecision {
   const decision = decideMachineAccess(claims, operation, organizationId);
   return decision.allowed && inOrganization && organizationId === null
-    ? { allowed: false, code: 'organization-forbidden' }
+    ? { allowed: false, code: 'role-required' }
     : decision;
 }
 
@@ -100,7 +100,8 @@ const messages: Record<AccessRefusal, string> = {
   'session-ended': 'Your own session has been ended.',
   'role-required': 'Your role does not permit this.',
   'organization-forbidden': 'You may not act in this organization.',
-  'support-access-required': 'This organization has not allowed support access for you, or no longer does.',
+  'support-access-required':
+    'This organization has not allowed support access for you, no longer does, or never does for this.',
 };
 
 const refusal = (code: AccessRefusal): ServiceError => new ServiceError(code, messages[code]);

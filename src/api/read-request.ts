@@ -50,10 +50,7 @@ export function readBody(maxBytes: number): Step {
   return async function readBodyBytes(c, next) {
     if (c.req.header('transfer-encoding') !== undefined)
       throw new ServiceError('length-required', 'Send the body with a Content-Length.');
-    const tooLarge = () =>
-      new ServiceError('payload-too-large', `The body must be at most ${maxBytes} bytes.`, {
-        extensions: { maxBytes },
-      });
+    const tooLarge = () => new ServiceError('payload-too-large', `The body must be at most ${maxBytes} bytes.`);
     if (Number(c.req.header('content-length') ?? 0) > maxBytes) throw tooLarge();
     const bytes = new Uint8Array(await c.req.arrayBuffer().catch(endedEarly));
     if (bytes.length > maxBytes) throw tooLarge();

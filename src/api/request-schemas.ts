@@ -83,7 +83,12 @@ export const flagBody = z.strictObject({
 });
 
 /** Judged one by one by the service; documented by the schema it judges with. */
-const anyEvent = z.unknown().openapi({ allOf: [{ $ref: '#/components/schemas/SessionEvent' }] });
+const anyEvent = z.unknown().openapi({
+  anyOf: [
+    { $ref: '#/components/schemas/SessionEvent' },
+    { description: 'Anything else is answered `rejected`, `invalid`.' },
+  ],
+});
 export const sessionEventsBody = z.strictObject({
   events: z
     .array(anyEvent)

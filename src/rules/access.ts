@@ -115,7 +115,7 @@ export function decideMachineAccess(
   );
   if (!permitted) return refuse('role-required');
   if (organizationId !== null && claims.organizationId !== null && claims.organizationId !== organizationId)
-    return refuse('organization-forbidden');
+    return refuse('role-required');
   return {
     allowed: true,
     context: {
@@ -151,7 +151,8 @@ export function decidePersonAccess(
   return refuse(roles.includes('org_admin') ? 'organization-forbidden' : 'role-required');
 
   function decide(kind: 'org-admin' | 'global-admin', supportAccessGrantId: string | null): AccessDecision {
-    if (!permissions[kind].has(operation)) return refuse('role-required');
+    // an administrator may do everything here; what a Global Admin may not do, no grant permits
+    if (!permissions[kind].has(operation)) return refuse('support-access-required');
     return {
       allowed: true,
       context: { kind, actorId: claims.subject, organizationId, sessionId: claims.sessionId, supportAccessGrantId },

@@ -151,7 +151,7 @@ it('nobody may keep an answer, and only the scope for it may ask', async () => {
   expect((await ask(await grants.admin('acme'), question)).status).toBe(403);
   expect((await ask(await tokens(stack.issuer).machine('support-access:manage'), question)).status).toBe(403);
   expect((await ask(await tokens(stack.issuer).machine('support-access:check', 'other'), question)).body).toMatchObject(
-    { code: 'organization-forbidden' },
+    { code: 'role-required' },
   );
   expect((await ask(null, question)).status).toBe(401);
 });

@@ -27,7 +27,7 @@ it('a Global Admin acts under a live grant, gives access back, and never takes m
     ['PUT', 'support-access', { allowUntil: inMs(days(1)) }],
   ] as const;
   for (const [method, rest, body] of more)
-    expect((await ask(method, rest, body)).body.code, `${method} ${rest}`).toBe('role-required');
+    expect((await ask(method, rest, body)).body.code, `${method} ${rest}`).toBe('support-access-required');
   expect(await grants.read(grant)).toMatchObject({ expiresAt: grant.expiresAt, revision: 1 });
   expect((await ask('POST', `support-access-grants/${grant.id}/revoke`, {})).status).toBe(200);
   expect((await ask('GET', 'support-access-grants')).body.code).toBe('support-access-required');

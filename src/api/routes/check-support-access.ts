@@ -22,12 +22,11 @@ export const checkSupportAccess = ({ service }: { service: Pick<SessionManagemen
   endpoint({
     route,
     operation: 'support-access.check',
-    refusals: ['organization-forbidden'],
     handler: async (c) => {
       const question = c.req.valid('json');
       const own = c.get('tokenOrganizationId');
       if (own !== null && own !== question.organizationId)
-        throw new ServiceError('organization-forbidden', 'You may not act in this organization.');
+        throw new ServiceError('role-required', 'Your token speaks for another organization.');
       return c.json(await service.checkSupportAccess(question), 200);
     },
   });

@@ -23,7 +23,8 @@ const route = createRoute({
         .openapi({ description: 'The `id` of the last event that was seen; that state is not sent again.' }),
     }),
   },
-  responses: { 200: { description: 'The stream.', content: { 'text/event-stream': { schema: z.string() } } } },
+  // no schema: tools differ in whether it would be the stream's or each event's
+  responses: { 200: { description: 'The stream.', content: { 'text/event-stream': { schema: z.unknown() } } } },
 });
 
 interface Dependencies {

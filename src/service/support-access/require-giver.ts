@@ -12,7 +12,7 @@ export async function requireGiver(transaction: Transaction, context: AdminConte
   const isOwn = context.kind === 'org-admin' && context.sessionId !== null && context.supportAccessGrantId === null;
   if (!isOwn || (await isSupportSession(transaction, context))) {
     throw new ServiceError(
-      'role-required',
+      'support-access-required',
       'Only an administrator of the organization, in a session of their own, gives support access.',
     );
   }
