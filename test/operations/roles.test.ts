@@ -39,7 +39,7 @@ beforeAll(async () => {
   await admin.end();
   for (let time = 0; time < 2; time++) await as(undefined, file('roles.sql'));
   await as(undefined, ...roles.map((role) => `alter role session_management_${role} password '${password}'`));
-  expect(await migrate(urlOf('owner'))).toHaveLength(1);
+  expect(await migrate(urlOf('owner'))).not.toEqual([]);
   for (let time = 0; time < 2; time++) await as('owner', file('grants.sql'));
 });
 afterAll(async () => {

@@ -2,6 +2,7 @@ import { afterEach, expect, it } from 'vitest';
 import { grantWorkflowId } from '../../src/workflows/messages.ts';
 import { eventually } from '../harness/client.ts';
 import { useStack } from '../harness/stack.ts';
+import { listSessions } from '../harness/terminations.ts';
 import { fastForward } from '../harness/time-skipping.ts';
 import { days, inMs, minutes, useGrants } from './use-grants.ts';
 
@@ -26,7 +27,8 @@ it('a grant of 30 days ends by itself, and what was opened under it is confirmed
     notAfter: grant.expiresAt,
     maxAgeSeconds: 5,
   });
-  await grants.pass(grant, days(30));
+  // not further: whatever time is left over is skipped in what comes after, too
+  await grants.pass(grant, days(29.9) + 5_000);
   const ended = await grants.until(grant, 'ended');
   expect(ended).toMatchObject({
     endReason: 'expired',
@@ -35,6 +37,15 @@ it('a grant of 30 days ends by itself, and what was opened under it is confirmed
     sessions: { total: 1, cleared: 1 },
   });
   expect(stack.authModule.chains.isAlive('acme', 'chain-of-s1')).toBe(false);
+  // as the list said from the grant's end on, before anybody had confirmed anything
+  expect(await listSessions(stack, 'acme', 'staff', 'ended')).toMatchObject([
+    {
+      id: 's1',
+      endReason: 'support-access-ended',
+      endedAt: grant.expiresAt,
+      terminationId: expect.any(String) as string,
+    },
+  ]);
   expect(await grants.check('acme')).toMatchObject({
     decision: 'deny',
     reason: 'expired',
