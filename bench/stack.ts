@@ -63,7 +63,8 @@ export async function raise(say: (line: string) => void): Promise<BenchStack> {
     WRITES_PER_MINUTE: '0',
     LOG_LEVEL: 'warn',
   };
-  const api = run('src/api.ts', environment);
+  // more connections than PostgreSQL has cores for only take turns on them
+  const api = run('src/api.ts', { ...environment, DATABASE_POOL_SIZE: process.env['DATABASE_POOL_SIZE'] ?? '4' });
   const startWorker = () => run('src/worker.ts', { ...environment, LOG_LEVEL: 'info' });
   let worker = startWorker();
   const url = `http://127.0.0.1:${port}`;
