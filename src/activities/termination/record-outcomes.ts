@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import { type Database, rows } from '../../database.ts';
 import type { ErrorClass } from '../../rules/termination.ts';
-import { knownEnd } from '../../service/known-end.ts';
+import { endedBy } from '../../service/ended-by.ts';
 import type { Page } from './work.ts';
 
 export interface Outcomes {
@@ -42,7 +42,7 @@ export async function recordOutcomes(database: Database, o: Outcomes): Promise<v
         returning new.termination_id, new.outcome, old.termination_id is null as is_new
       ), sign_ins as (
         update sessions s set sign_in_outcome = told_sessions.outcome, termination_id = coalesce(s.termination_id, ${o.terminationId}::uuid),
-          ended_at = coalesce(s.ended_at, ${knownEnd.at}, greatest(t.requested_at, s.fenced_from)), end_reason = coalesce(s.end_reason, ${knownEnd.reason}, 'terminated')
+          ${endedBy(sql`t.requested_at`)}
         from told_sessions, terminations t where t.id = ${o.terminationId}::uuid and s.organization_id = ${o.organizationId} and s.id = told_sessions.id
           and (s.termination_id is null or (s.sign_in_outcome = 'pending' and told_sessions.outcome <> 'pending'))
         returning new.termination_id, new.sign_in_outcome as outcome, old.termination_id is null as is_new
