@@ -9,15 +9,16 @@ import { sessionEvents } from './measures/session-events.ts';
 import { type Figure, publish } from './report.ts';
 import { type BenchStack, raise } from './stack.ts';
 
-// in this order: what ends sessions leaves verifications behind that run a minute later, beside what comes next
+// in this order: each termination leaves a verification behind that runs a minute later, beside what comes next; the bursts
+// leave thousands
 const measures: Record<string, (stack: BenchStack) => Promise<Figure[]>> = {
   events: sessionEvents,
   list: listSessions,
   check: checkSupportAccess,
   click: clickToConfirmed,
-  decision: decisionAlone,
   'end-all': endAll,
   grants: grantsEnding,
+  decision: decisionAlone,
 };
 
 const say = (line: string) => void process.stdout.write(`${line}\n`);

@@ -6,6 +6,7 @@ const burst = 1_000;
 
 /** `Prefer: respond-async`: the decision alone. The delivery and the killing are the dispatcher's and the workers'. */
 export async function decisionAlone(stack: BenchStack): Promise<Figure[]> {
+  const bySize = await sizeDoesNotMatter(stack);
   const token = await stack.adminToken('burst');
   await seedSessions(stack, 'burst', 2 * burst + 60);
   const decide = async (user: number) =>
@@ -29,7 +30,7 @@ export async function decisionAlone(stack: BenchStack): Promise<Figure[]> {
     figure('decision', 'ten callers, burst of 1,000 users', rate, 'users/s', '>= 400', rate >= 400),
     figure('decision', 'until the last of the burst is confirmed', drainedMs / 1_000, 's'),
     figure('decision', 'the same burst while the worker is held', heldRate, 'users/s'),
-    ...(await sizeDoesNotMatter(stack)),
+    ...bySize,
   ];
 }
 
