@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type AuthModule, AuthModuleError } from '../../auth-module/auth-module.ts';
 import type { Database } from '../../database.ts';
 import type { ErrorClass } from '../../rules/termination.ts';
@@ -6,6 +7,10 @@ import { halves, type Page, type TerminationWork } from './work.ts';
 
 /** Pages of one termination in flight: two are as fast as four, and leave another organization's click its share of the machine. */
 const LANES = 2;
+/** Pages of a pass that are sent without a rest: a termination of a usual size is done by then. */
+const UNPACED_PAGES = 8;
+/** Then a lane rests for as long as its page took, at most this: whoever ends one session meanwhile gets the machine in between. */
+const LONGEST_REST_MS = 100;
 /** Calls that may fail in a row, as a whole, before the Auth Module counts as down; more each time, so that many poison chains are told apart too. */
 const failuresInARow = (attempt: number): number => Math.min(12 * 2 ** Math.max(0, attempt - 1), 192);
 /** Failures of a whole call that may lie in what was sent: a smaller page may pass. The others lie in the Auth Module or the way to it. */
@@ -34,6 +39,8 @@ export interface PassState {
   /** Calls that were made and are not yet in the books. */
   unrecordedCalls: number;
   inARow: number;
+  /** Pages that were sent. */
+  pages: number;
   /** Of the last pages, still being written down: the Auth Module is asked meanwhile what is left. */
   recordings: Promise<void>[];
 }
@@ -45,6 +52,7 @@ export const newPass = (): PassState => ({
   failed: new Set(),
   unrecordedCalls: 0,
   inARow: 0,
+  pages: 0,
   recordings: [],
 });
 
@@ -69,16 +77,22 @@ export async function sendPages(options: PassOptions, state: PassState, pages: A
   };
   const lane = async () => {
     for (let page = await next(); page !== undefined; page = await next()) {
+      const began = performance.now();
       const { parts, recording } = await send(options, state, page);
       again.push(...parts);
       if (isLast) state.recordings.push(heldBack(recording));
       else await recording;
+      state.pages += 1;
+      if (!isLast && state.pages > UNPACED_PAGES) await rest(performance.now() - began, options.signal);
     }
   };
   await Promise.all(Array.from({ length: LANES }, lane));
   // a lane that found nothing to do may have left before another one's page came back in halves
   if (again.length > 0 && !state.broken && !options.signal.aborted) await sendPages(options, state, noPages(again));
 }
+
+const rest = (ms: number, signal: AbortSignal): Promise<unknown> =>
+  sleep(Math.min(ms, LONGEST_REST_MS), undefined, { signal }).catch(() => undefined);
 
 /** It is awaited later: until then its failure must not count as one that nobody handles. */
 function heldBack(recording: Promise<void>): Promise<void> {
