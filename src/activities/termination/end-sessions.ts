@@ -2,7 +2,8 @@ import { cancellationSignal, heartbeat } from '@temporalio/activity';
 import type { Database } from '../../database.ts';
 import { endSupportSessionsUnder } from '../../service/session-events/parent-ended.ts';
 import { completeTermination } from './complete-termination.ts';
-import { newPass, type PassOptions, recorded, sendPages } from './pass.ts';
+import { newPass, type PassOptions, recorded } from './pass.ts';
+import { sendPages } from './send-pages.ts';
 import {
   completedResult,
   nothingLeft,

@@ -2,7 +2,8 @@ import { AuthModuleError, type ChainSearch } from '../../auth-module/auth-module
 import { walkRefreshChains } from '../../auth-module/walk-refresh-chains.ts';
 import { toInstant } from '../../service/instants.ts';
 import { adoptChains } from './adopt-chains.ts';
-import { newPass, noteFailure, type PassOptions, type PassState, recorded, sendPages } from './pass.ts';
+import { newPass, noteFailure, type PassOptions, type PassState, recorded } from './pass.ts';
+import { sendPages } from './send-pages.ts';
 import type { Page, TerminationWork } from './work.ts';
 
 /** Full searches in a row that still found something, before the pass is put off: an Auth Module that says "invalidated" and lies. */
