@@ -10,6 +10,7 @@ import { limitedAuthModule } from './auth-module/limited-auth-module.ts';
 import { probeAuthModule } from './auth-module/probe-auth-module.ts';
 import type { Config } from './config.ts';
 import { type Database, openDatabase, row } from './database.ts';
+import { codeOf } from './error-code.ts';
 import { createDeliver } from './dispatcher/deliver.ts';
 import { createArmGrant } from './dispatcher/arm-grant.ts';
 import { createChangeFeed } from './service/change-feed.ts';
@@ -57,8 +58,8 @@ const createReadiness = (config: Config, database: Database, connection: Connect
     try {
       const answer = await Promise.race([check(), rejectAfter(READINESS_TIMEOUT_MS)]);
       return typeof answer === 'string' ? { status: 'down', detail: answer } : { status: 'up' };
-    } catch {
-      return { status: 'down' };
+    } catch (error) {
+      return { status: 'down', detail: codeOf(error) };
     }
   };
   return async (): Promise<Record<'database' | 'temporal' | 'authModule', DependencyState>> => {

@@ -150,7 +150,7 @@ export async function runWorker(overrides: Partial<WorkerOptions> = {}): Promise
 if (import.meta.main) {
   await runWorker().catch((error: unknown) => {
     process.stderr.write(
-      `${error instanceof ConfigError ? error.message : String(error instanceof Error ? error.stack : error)}\n`,
+      `${error instanceof ConfigError ? error.message : String(error instanceof Error ? (error.stack ?? `${error.name}: ${error.message}`) : error)}\n`,
     );
     process.exit(1);
   });

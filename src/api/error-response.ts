@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import { publicDatabaseError } from '../database.ts';
 import { type ErrorCode, ServiceError, statusOf } from '../errors.ts';
+import { codeOf } from '../error-code.ts';
 import type { ApiContext } from './api-env.ts';
 
 type ErrorStatus = (typeof statusOf)[ErrorCode];
@@ -42,7 +43,7 @@ export function createErrorResponse(logger: Logger) {
     const error = publicDatabaseError(thrown);
     if (error instanceof ServiceError) {
       if (error.code === 'database-unavailable')
-        logger.warn({ requestId, code: error.code }, 'the database cannot be reached');
+        logger.warn({ requestId, code: error.code, error: codeOf(thrown) }, 'the database cannot be reached');
       return problemResponse(c, error);
     }
     logger.error(

@@ -3,6 +3,7 @@ import type { SearchAttributePair } from '@temporalio/common';
 import { sql } from 'kysely';
 import type { Logger } from 'pino';
 import { type Database, rows } from '../database.ts';
+import { codeOf } from '../error-code.ts';
 import { noTracing, type Tracing } from '../tracing/tracing.ts';
 import {
   changed,
@@ -91,7 +92,7 @@ export function createDeliver({
       return true;
     } catch (error) {
       logger.warn(
-        { [`${decision.kind}Id`]: decision.id, error: error instanceof Error ? error.name : 'unknown' },
+        { [`${decision.kind}Id`]: decision.id, error: codeOf(error) },
         'a decision could not be delivered yet',
       );
       return false;

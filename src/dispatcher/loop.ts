@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import { codeOf } from '../error-code.ts';
 
 export interface Loop {
   /** Works again at once, or right after the present round. */
@@ -32,10 +33,7 @@ export function startLoop({ name, work, pollMs, logger }: LoopOptions): Loop {
     while (!stopping.signal.aborted) {
       woken = false;
       const more = await work().catch((error: unknown) => {
-        logger.warn(
-          { loop: name, error: error instanceof Error ? error.name : 'unknown' },
-          'a round failed; another comes',
-        );
+        logger.warn({ loop: name, error: codeOf(error) }, 'a round failed; another comes');
         return undefined;
       });
       // after a failure nothing wakes it early: what woke it may be what fails

@@ -10,13 +10,15 @@ export function watchedActivities(activities: Activities, registry: Registry): A
     labelNames: ['activity'] as const,
     registers: [registry],
   });
-  const watch =
-    <Input, Answer>(activity: string, run: (input: Input) => Promise<Answer>) =>
-    async (input: Input): Promise<Answer> => {
+  const watch = <Input, Answer>(activity: string, run: (input: Input) => Promise<Answer>) => {
+    // from zero on: of a series that is born at one, Prometheus sees no increase
+    gone.inc({ activity }, 0);
+    return async (input: Input): Promise<Answer> => {
       const answer = await run(input);
       if (isGone(answer)) gone.inc({ activity });
       return answer;
     };
+  };
   return {
     endSessions: watch('endSessions', activities.endSessions),
     verifyTermination: watch('verifyTermination', activities.verifyTermination),

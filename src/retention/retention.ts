@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { sql } from 'kysely';
 import type { Logger } from 'pino';
 import { type Database, row, rows, type Transaction } from '../database.ts';
+import { codeOf } from '../error-code.ts';
 import { removeIdempotencyKeys, removeSeenEvents, removeVoidedGrants } from './remove-by-age.ts';
 import { clearTerminatedSessions, nextPageEnd, type PageEnd, removeOldSessions } from './remove-sessions.ts';
 
@@ -45,10 +46,7 @@ export function startRetention({ logger, onRemoved, ...options }: RetentionOptio
         const removed = await retentionStep(options);
         if (removed !== null) onRemoved?.(removed);
       } catch (error) {
-        logger.warn(
-          { error: error instanceof Error ? error.name : 'unknown' },
-          'retention could not make its step; it comes again',
-        );
+        logger.warn({ error: codeOf(error) }, 'retention could not make its step; it comes again');
       }
       await delay(STEP_MS, undefined, { signal: stopping.signal }).catch(() => undefined);
     }

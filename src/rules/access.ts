@@ -90,6 +90,8 @@ export interface AdminContext {
   actorId: string;
   organizationId: string;
   sessionId: string | null;
+  /** The caller's own session is one of this organization: ids of sessions are an organization's own, and elsewhere the same id is a stranger's. */
+  isSessionHere: boolean;
   /** The grant a Global Admin acts under. */
   supportAccessGrantId: string | null;
 }
@@ -123,6 +125,7 @@ export function decideMachineAccess(
       actorId: claims.subject,
       organizationId: organizationId ?? '',
       sessionId: null,
+      isSessionHere: false,
       supportAccessGrantId: null,
     },
   };
@@ -155,7 +158,14 @@ export function decidePersonAccess(
     if (!permissions[kind].has(operation)) return refuse('support-access-required');
     return {
       allowed: true,
-      context: { kind, actorId: claims.subject, organizationId, sessionId: claims.sessionId, supportAccessGrantId },
+      context: {
+        kind,
+        actorId: claims.subject,
+        organizationId,
+        sessionId: claims.sessionId,
+        isSessionHere: isSupportSession || (claims.organizationId ?? organizationId) === organizationId,
+        supportAccessGrantId,
+      },
     };
   }
 }

@@ -76,7 +76,7 @@ const view = (r: SessionRow, userId: string, context: AdminContext): SessionView
   userAgent: r.user_agent,
   client: r.client,
   authenticationMethods: r.authentication_methods,
-  current: context.sessionId === r.id,
+  current: context.isSessionHere && context.sessionId === r.id,
   supportAccessGrantId: r.support_access_grant_id,
   terminationId: r.over_termination_id,
   refreshTokenChains: { alive: r.alive, dead: r.dead },

@@ -51,7 +51,7 @@ function factsOf(questions: readonly Question[]): RawBuilder<FactsRow> {
     )
     select coalesce(own.is_ended, exists (
         select from terminations t where t.organization_id in (q.home_id, case when q.has_token_grant then q.organization_id else q.home_id end)
-          and t.cutoff >= q.began_at - ${knownAheadMs} * interval '1 millisecond'
+          and t.cutoff >= q.began_at - ${knownAheadMs(sql`q.home_id`)} * interval '1 millisecond'
           and ((t.scope_kind = 'user' and t.scope_id = q.subject) or (t.scope_kind = 'organization' and t.scope_id = t.organization_id))
           and q.session_id <> all (t.kept_session_ids))) as own_session_ended,
       own.grant_id as session_grant_id, live.id as live_grant_id

@@ -50,7 +50,7 @@ function keptSessionIds(
   context: AdminContext,
   { exceptSessionIds = [], includeOwn = false }: TerminateOptions,
 ): string[] {
-  const ownInScope = scope.kind === 'organization' || scope.id === context.actorId;
+  const ownInScope = context.isSessionHere && (scope.kind === 'organization' || scope.id === context.actorId);
   const own = !includeOwn && ownInScope && context.sessionId !== null ? [context.sessionId] : [];
   return [...new Set([...exceptSessionIds, ...own])].toSorted();
 }

@@ -51,6 +51,7 @@ export async function terminateSessions({
     lastErrorClass: null,
   };
   let looks = 0;
+  let counted = false;
   let filed = '';
   const woken = () => looks > 0;
   setHandler(changed, () => void looks++);
@@ -71,6 +72,7 @@ export async function terminateSessions({
       show('ending');
       looks = 0;
       const pass = await endSessions({ terminationId, attempt: state.attempt });
+      counted = true;
       Object.assign(state, {
         attempt: pass.attempt,
         pendingSessions: pass.pendingSessions,
@@ -130,11 +132,12 @@ export async function terminateSessions({
 
   function show(phase: TerminationState['phase'], inMs = 0): void {
     state.phase = phase;
-    const pending = `${state.pendingSessions} sessions and ${state.pendingChains} chains pending`;
+    // counted by each pass at its end: before the first nobody knows
+    const pending = counted ? `: ${state.pendingSessions} sessions and ${state.pendingChains} chains pending` : '';
     const error =
       state.lastErrorClass === null ? '' : `, last error \`${state.lastErrorClass}\` (${state.attempt} in a row)`;
     setCurrentDetails(
-      `**${phase}**: ${pending}${error}${inMs > 0 ? `; next look in ${Math.round(inMs / 1_000)} s` : ''}`,
+      `**${phase}**${pending}${error}${inMs > 0 ? `; next look in ${Math.round(inMs / 1_000)} s` : ''}`,
     );
     file();
   }

@@ -118,3 +118,32 @@ it('a support start under an ended parent, an unknown grant, another’s grant o
   }
   expect(await listSessions(stack, 'customer-9', 'staff-9')).toEqual([]);
 });
+
+it('a support session is in the audit as started also where its grant is told after its first event', async () => {
+  const supportAccessGrantId = await grant('told-later');
+  const own = { organizationId: 'told-later', userId: 'staff', sessionId: 's1' };
+  const parentSession = { organizationId: 'vendor', sessionId: 'home' };
+  const results = await report(stack, [
+    event('chain.started', { ...own, chainId: 'c1' }),
+    started({ ...own, supportAccessGrantId, parentSession }),
+    event('session.refreshed', { ...own, supportAccessGrantId }),
+  ]);
+  expect(results.map(({ outcome }) => outcome)).not.toContain('rejected');
+  const begun = (await auditOf(stack, 'told-later')).filter(
+    ({ action }) => action === 'support-access.session-started',
+  );
+  expect(begun).toMatchObject([{ subject: { id: 's1' }, details: { grantId: supportAccessGrantId } }]);
+});
+
+it('a sign-out after the end of its grant leaves a support session as it was shown', async () => {
+  const id = await grant('outlived');
+  const own = { organizationId: 'outlived', userId: 'staff', sessionId: 's1' };
+  const parentSession = { organizationId: 'vendor', sessionId: 'home' };
+  await report(stack, [started({ ...own, supportAccessGrantId: id, parentSession })]);
+  await stack.database.query(`update support_access_grants set expires_at = current_instant() where id = $1`, [id]);
+  const shown = async () => (await listSessions(stack, 'outlived', 'staff', 'ended'))[0];
+  const before = await shown();
+  expect(before?.endReason).toBe('support-access-ended');
+  await report(stack, [event('session.ended', own)]);
+  expect(await shown()).toMatchObject({ endReason: before?.endReason, endedAt: before?.endedAt });
+});

@@ -69,6 +69,8 @@ it('a grant without sessions costs no child and two workflow tasks after its tim
   // less than a minute past its end, where the dispatcher would think its workflow silent and wake it once more
   await grants.pass(grant, minutes(60) + 5_000);
   await grants.until(grant, 'ended');
+  // answered after the task that cleared it: what came in the middle of one would cost another
+  await grants.workflow(grant).query('state');
   await grants.pass(grant, 301_000);
   expect(await grants.closed(grant)).toBe('COMPLETED');
   const { events } = await grants.workflow(grant).fetchHistory();
@@ -176,4 +178,13 @@ it('an Auth Module that is away for a day holds up nothing but the confirmation,
   );
   expect(await grants.until(grant, 'ended')).toMatchObject({ sessions: { total: 2, cleared: 2 } });
   expect(stack.authModule.chains.alive('away')).toEqual([]);
+});
+
+it('a grant that was shown as expired stays so, though it is revoked before anybody has marked it', async () => {
+  const grant = await grants.create('long-over');
+  await grants.workflow(grant).terminate();
+  await stack.database.moveClock(minutes(60) + 10_000);
+  expect(await grants.read(grant)).toMatchObject({ status: 'ending', endReason: 'expired' });
+  expect((await grants.revoke(grant)).body).toMatchObject({ endReason: 'expired', accessEndedAt: grant.expiresAt });
+  expect(await grants.check('long-over')).toMatchObject({ decision: 'deny', reason: 'expired' });
 });

@@ -81,3 +81,22 @@ it('organization settings may do it by their scope alone, in their organization'
   expect((await ask('other', 'PUT', 'support-access', { allowUntil: inMs(days(1)) })).status).toBe(403);
   expect((await ask('settings', 'GET', 'audit-events')).status).toBe(403);
 });
+
+it('a Global Admin’s incident button spares nobody here for having a session of the same id as theirs at home', async () => {
+  await grants.create('collide');
+  await report(stack, [started({ organizationId: 'collide', userId: 'eve', sessionId: 'same-id' })]);
+  const token = await tokens(stack.issuer).globalAdmin({ sid: 'same-id' });
+  const list = async () =>
+    (
+      await call<{ items: { id: string; current: boolean }[] }>(
+        stack,
+        'GET',
+        grants.path('collide', 'users/eve/sessions'),
+        { token },
+      )
+    ).body.items;
+  expect(await list()).toMatchObject([{ id: 'same-id', current: false }]);
+  const ended = await call(stack, 'POST', grants.path('collide', 'sessions/terminate'), { token, body: {} });
+  expect([200, 202]).toContain(ended.status);
+  expect(await list()).toEqual([]);
+});

@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import { type Database, row } from '../../database.ts';
 import { toInstant } from '../../service/instants.ts';
-import { expireGrants, lockGrants, revokeGrants } from '../../service/support-access/decide-grants.ts';
+import { expireGrants, lockGrants, longExpired, revokeGrants } from '../../service/support-access/decide-grants.ts';
 
 export type GrantLook = { state: 'active'; expiresAt: string; waitMs: number } | { state: 'ended' | 'gone' };
 
@@ -50,6 +50,7 @@ async function revoke(database: Database, grantId: string, revokedBy: string): P
   await database.transaction(async (transaction) => {
     await lockGrants(transaction, grant.organization_id);
     const actor = { kind: 'operator' as const, id: revokedBy, sessionId: null, supportAccessGrantId: null };
+    await expireGrants(transaction, sql`id = ${grantId}::uuid and ${longExpired}`);
     await revokeGrants(transaction, sql`id = ${grantId}::uuid`, { actor, reason: null, delivered: true });
   });
 }

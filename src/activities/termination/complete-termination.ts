@@ -2,11 +2,11 @@ import { sql } from 'kysely';
 import { row } from '../../database.ts';
 import { type PassState, takeCalls } from './pass.ts';
 import type { TerminationActivityOptions } from './pass-result.ts';
-import { type TerminationWork, unclaimed } from './work.ts';
+import { type TerminationWork, unclaimed, unconfirmed } from './work.ts';
 
 /**
  * The one write that says "completed": only for the revision that was swept, only with nothing pending, with its audit
- * event; and only with no session left that nobody has.
+ * event; and only with no session left in scope that nobody has, or whose sign-in is not confirmed, whoever has it.
  */
 export async function completeTermination(
   { database, verifyAfterSeconds }: TerminationActivityOptions,
@@ -21,6 +21,7 @@ export async function completeTermination(
           dispatch_after = current_instant() + (${verifyAfterSeconds} + 60) * interval '1 second', dispatch_count = 0
         where id = ${work.id} and revision = ${work.revision} and status = 'running' and sessions_pending = 0 and chains_pending = 0
           and not exists (select from sessions s where ${unclaimed(work)})
+          and not exists (select from sessions s where ${unconfirmed(work)})
         returning *
       ), fact as (
         insert into audit_events (organization_id, at, action, actor, subject_kind, subject_id, details)

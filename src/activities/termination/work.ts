@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import { type Database, row, rows } from '../../database.ts';
+import { knownAheadMs } from '../../service/auth-module-clock.ts';
 import type { TerminationScopeKind, TerminationStatus } from '../../rules/termination.ts';
 
 /** A termination as its workflow's activities need it. */
@@ -32,7 +33,7 @@ export async function readWork(database: Database, id: string): Promise<Terminat
         status, revision, verified_at is not null as verified, sessions_pending as "sessionsPending", chains_pending as "chainsPending",
         (extract(epoch from current_instant() - completed_at) * 1000)::float8 as "completedMsAgo",
         exists (select from sessions s where s.parent_organization_id = terminations.organization_id and s.parent_session_id is not null and s.termination_id is null) as "mayHaveSupportSessions",
-        coalesce((select ahead_ms from auth_module_clock), 0)::float8 as "clockAheadMs", (extract(epoch from current_instant()) * 1000)::float8 as "readAt"
+        ${knownAheadMs(sql`terminations.organization_id`)}::float8 as "clockAheadMs", (extract(epoch from current_instant()) * 1000)::float8 as "readAt"
       from terminations where id = ${id}::uuid`,
   );
   const began = performance.now();
@@ -77,13 +78,16 @@ export function halves({ sessionIds, chainIds }: Page): Page[] {
 
 /**
  * What earlier attempts left unconfirmed, at most `limit` of each, in random order: items that fail every time must
- * not stand before the others for ever. The sign-ins of such chains go along, confirmed or not, as in the sweep.
+ * not stand before the others for ever. Sign-ins also where another termination has them: this one is not completed
+ * before they are confirmed either. The sign-ins of such chains go along, confirmed or not, as in the sweep.
  */
 export async function leftovers(database: Database, work: TerminationWork, limit: number): Promise<Page[]> {
-  if (work.sessionsPending + work.chainsPending === 0) return [];
   const pending = await rows<Item & { sessionId: string | null }>(
     database.pool,
-    sql`(select 'session' as kind, id, null as "sessionId" from sessions where termination_id = ${work.id} and sign_in_outcome = 'pending' order by random() limit ${limit})
+    sql`(select 'session' as kind, id, null as "sessionId" from (
+          select id from sessions where termination_id = ${work.id} and sign_in_outcome = 'pending'
+          union select s.id from sessions s where ${unconfirmed(work)}
+        ) unconfirmed order by random() limit ${limit})
       union all
       (select 'chain', id, session_id from refresh_token_chains where termination_id = ${work.id} and outcome = 'pending' order by random() limit ${limit})`,
   );
@@ -94,17 +98,22 @@ export async function leftovers(database: Database, work: TerminationWork, limit
   return toPages([...pending, ...[...signIns].map((id) => ({ kind: 'session' as const, id }))]);
 }
 
-/** The sessions `s` in scope, at or before the cutoff, that no termination has yet. */
-export const unclaimed = (work: TerminationWork) => {
-  const fenced = sql`s.termination_id is null and s.organization_id = ${work.organizationId} and s.fenced_from <= ${work.cutoff}::timestamptz and s.id <> all (${work.keptSessionIds}::text[])`;
-  const timeless = sql`s.termination_id is null and s.organization_id = ${work.organizationId}`;
+const inScope = (work: TerminationWork) => {
+  const here = sql`s.organization_id = ${work.organizationId}`;
+  const fenced = sql`${here} and s.fenced_from <= ${work.cutoff}::timestamptz and s.id <> all (${work.keptSessionIds}::text[])`;
   return {
-    session: sql`${timeless} and s.id = ${work.scopeId}`,
+    session: sql`${here} and s.id = ${work.scopeId}`,
     user: sql`${fenced} and s.user_id = ${work.scopeId}`,
     organization: fenced,
-    grant: sql`${timeless} and s.support_access_grant_id = ${work.scopeId}::uuid`,
+    grant: sql`${here} and s.support_access_grant_id = ${work.scopeId}::uuid`,
   }[work.scopeKind];
 };
+
+/** The sessions `s` in scope, at or before the cutoff, that no termination has yet. */
+export const unclaimed = (work: TerminationWork) => sql`s.termination_id is null and ${inScope(work)}`;
+
+/** Those whose sign-in the Auth Module has not confirmed as ended, whichever termination has them. */
+export const unconfirmed = (work: TerminationWork) => sql`s.sign_in_outcome = 'pending' and ${inScope(work)}`;
 
 /** Where the next page begins, in the order of the index that holds the sessions without a termination. */
 export interface Position {

@@ -1,12 +1,13 @@
 import { sql } from 'kysely';
-import { type Database, row, rows, type Transaction } from '../../database.ts';
+import { type Database, rows, type Transaction } from '../../database.ts';
 import { applySessionEvent, type SessionEvent, type SessionRecord } from '../../rules/session-event.ts';
-import { knownAheadMs } from '../auth-module-clock.ts';
+import { clockAhead } from '../auth-module-clock.ts';
 import type { SessionEventResult, SessionManagementService } from '../index.ts';
 import { judgeAfterCommit } from './judge-after-commit.ts';
 import { endSupportSessionsOf } from './parent-ended.ts';
 import { eventIdOf, parseSessionEvent } from './parse-session-event.ts';
 import { readChains, writeChains } from './stored-chains.ts';
+import { keepShownEnds } from './shown-ends.ts';
 import { ensureUsers, keyOf, lockSessions, writeSessions } from './stored-sessions.ts';
 import { recordSupportSessions } from './record-support-sessions.ts';
 
@@ -32,7 +33,7 @@ export interface Pending {
 export const createRecordSessionEvents =
   ({ database, onClockDifference }: RecordSessionEventsOptions): SessionManagementService['recordSessionEvents'] =>
   async ({ events, sentAt }, organizationId) => {
-    const aheadMs = sentAt === undefined ? 0 : await clockAhead(database, sentAt, onClockDifference);
+    const aheadMs = sentAt === undefined ? 0 : await clockAhead(database, sentAt, organizationId, onClockDifference);
     const results = events.map((raw): SessionEventResult => ({
       eventId: eventIdOf(raw),
       outcome: 'rejected',
@@ -50,36 +51,6 @@ export const createRecordSessionEvents =
     }
     return results;
   };
-
-/** 20 days. A clock that is further ahead is none; its stamps stay in the future, where the time of recording counts. */
-const LONGEST_AHEAD_MS = 1_728_000_000;
-
-/** How long a call may have been on its way and still be taken to come from the clock that is known. */
-const ON_ITS_WAY_MS = 5_000;
-
-/**
- * By how much the sender's clock is ahead for certain, for a call cannot arrive before it was sent. Milliseconds, never
- * negative; kept for the cutoffs of searches. A call shows it the less, the longer it was on its way, and a start from
- * just before a fence would seem to be from after it: the most that was seen within the hour counts, unless this call
- * is so far from it that the clock must have been set.
- */
-async function clockAhead(database: Database, sentAt: string, onDifference?: (ms: number) => void): Promise<number> {
-  const difference = await row<{ ms: number; known: number }>(
-    database.pool,
-    sql`select (extract(epoch from ${sentAt}::timestamptz - current_instant()) * 1000)::float8 as ms,
-      ${knownAheadMs}::float8 as known`,
-  );
-  const ms = Math.min(Math.round(difference?.ms ?? 0), LONGEST_AHEAD_MS);
-  const known = difference?.known ?? 0;
-  onDifference?.(ms);
-  if (ms <= known) return ms > known - ON_ITS_WAY_MS ? known : Math.max(ms, 0);
-  await rows(
-    database.pool,
-    sql`insert into auth_module_clock as c (ahead_ms, observed_at) values (${ms}::int, current_instant()) on conflict (only_row) do update
-      set ahead_ms = excluded.ahead_ms, observed_at = excluded.observed_at where excluded.ahead_ms >= c.ahead_ms or c.observed_at < current_instant() - interval '1 hour'`,
-  );
-  return ms;
-}
 
 const MEETINGS = 20;
 
@@ -102,7 +73,7 @@ async function fold(transaction: Transaction, batch: readonly Pending[]): Promis
   const events = batch.map((pending) => pending.event);
   await ensureUsers(transaction, events);
   const fresh = await markSeen(transaction, events);
-  const stored = await lockSessions(transaction, events);
+  const stored = await keepShownEnds(transaction, events, await lockSessions(transaction, events));
   const chains = await readChains(transaction, events);
   const records = new Map<string, SessionRecord>(stored);
   const told: SessionEvent[] = [];
@@ -160,6 +131,9 @@ async function write(
     .filter(([key, record]) => record.endedAt !== null && (stored.get(key)?.endedAt ?? null) === null)
     .map(([, record]) => record);
   await endSupportSessionsOf(transaction, ended);
-  await recordSupportSessions(transaction, created, ended);
+  const begunUnderGrant = changed
+    .filter(([key]) => (stored.get(key)?.supportAccessGrantId ?? null) === null)
+    .map(([, record]) => record);
+  await recordSupportSessions(transaction, begunUnderGrant, ended);
   return true;
 }

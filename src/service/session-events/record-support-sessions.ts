@@ -3,14 +3,14 @@ import { rows, type Transaction } from '../../database.ts';
 import type { SessionRecord } from '../../rules/session-event.ts';
 import { type NewAuditEvent, recordAudit, systemActor } from '../record-audit.ts';
 
-/** The customer's audit shows every support session that began, with its grant and staff member, and every one that signed out. */
+/** The customer's audit shows every support session that began (`told`: of which no grant was known before), with its grant and staff member, and every one that signed out. */
 export async function recordSupportSessions(
   transaction: Transaction,
-  created: readonly SessionRecord[],
+  told: readonly SessionRecord[],
   ended: readonly SessionRecord[],
 ): Promise<void> {
   const isSupport = (record: SessionRecord) => record.supportAccessGrantId !== null;
-  const begun = created.filter(isSupport);
+  const begun = told.filter(isSupport);
   if (begun.length === 0 && !ended.some(isSupport)) return;
   const refused = await rows<{ organization_id: string; id: string }>(
     transaction,

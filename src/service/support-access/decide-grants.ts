@@ -70,6 +70,9 @@ export async function expireGrants(db: Queryable, which: RawBuilder<unknown>): P
   return expired.length;
 }
 
+/** How long after its end a grant that nobody has marked may still be told as revoked: the two came at once. Later it has expired. */
+export const longExpired = sql.raw(`expires_at < current_instant() - interval '5 seconds'`);
+
 /** Makes sure that those of the grants `which` that have not come alive never do; returns how many. */
 export async function voidGrants(db: Queryable, which: RawBuilder<unknown>): Promise<number> {
   const voided = await rows(

@@ -6,7 +6,7 @@ import { isUuid } from '../../rules/identifier.ts';
 import type { SessionManagementService } from '../index.ts';
 import { wakeDispatcher } from '../insert-termination.ts';
 import { holdLiveGrant } from '../live-grant.ts';
-import { lockGrants, revokeGrants } from './decide-grants.ts';
+import { expireGrants, lockGrants, longExpired, revokeGrants } from './decide-grants.ts';
 import { showGrant } from './get-support-access-grant.ts';
 
 /**
@@ -27,6 +27,7 @@ export const createRevokeSupportAccessGrant =
         sql`select 1 from support_access_grants where ${which} and starts_at is not null`,
       );
       if (found === undefined) throw notFound();
+      await expireGrants(transaction, sql`${which} and ${longExpired}`);
       const revoked = await revokeGrants(transaction, which, { actor: actorOf(context), reason, delivered: false });
       if (revoked.length > 0) wakeDispatcher(transaction);
       await onDecided?.(transaction, { kind: 'grant', id: grantId });
