@@ -46,7 +46,8 @@ export const ormOptions = ({ statementTimeoutMs = 15_000, connectTimeoutMs = 10_
     driverOptions: {
       application_name: options.applicationName,
       // by its own reckoning PostgreSQL would plan the larger statements anew at every call, for 2 ms each
-      options: '-c plan_cache_mode=force_generic_plan',
+      // and would compile some of them, for a second where they run for a millisecond
+      options: '-c plan_cache_mode=force_generic_plan -c jit=off',
       statement_timeout: statementTimeoutMs,
       idle_in_transaction_session_timeout: 30_000,
       connectionTimeoutMillis: connectTimeoutMs,

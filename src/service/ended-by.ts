@@ -1,16 +1,24 @@
 import { type RawBuilder, sql } from 'kysely';
 
-const shown = (column: 'over_at' | 'over_reason') =>
-  sql.raw(`(select v.${column} from session_states v where v.organization_id = s.organization_id and v.id = s.id)`);
+/** The end that the termination `t` gives the session `s`: since its request, or since the join that first covered it. */
+const byTermination = sql.raw(
+  'greatest(case when s.fenced_from <= t.requested_at then t.requested_at else t.cutoff end, s.fenced_from)',
+);
+
+/** How `s` is shown; asked only where the condition holds, which costs nothing where it does not. */
+const shown = (column: 'over_at' | 'over_reason', when: RawBuilder<unknown>) =>
+  sql`(select v.${sql.ref(column)} from session_states v where ${when} and v.organization_id = s.organization_id and v.id = s.id)`;
 
 /**
- * Writes down that the session `s` is ended by a termination, as every read has said it: what was stored stays; else since
- * and why its first fence, its grant or the session it was opened from ended it, whoever writes; where none did, since
- * the termination was requested, or since it began, where a late start came after that.
+ * Writes down that the session `s` is ended by the termination `t`, as every read has said it: what was stored stays; else
+ * since and why its first fence, its grant or the session it was opened from ended it, whoever writes; else by `t`.
+ * `mayBeOver`: something other than `t` may have ended it.
  */
-export const endedBy = (requestedAt: RawBuilder<unknown>) =>
-  sql`ended_at = coalesce(s.ended_at, ${shown('over_at')}, greatest(${requestedAt}, s.fenced_from)),
-    end_reason = coalesce(s.end_reason, ${shown('over_reason')}, 'terminated')`;
+export const endedBy = (mayBeOver: RawBuilder<unknown>) =>
+  sql`ended_at = coalesce(s.ended_at, ${shown('over_at', mayBeOver)}, ${byTermination}),
+    end_reason = coalesce(s.end_reason, ${shown('over_reason', mayBeOver)}, 'terminated')`;
 
-/** When the termination `id` was requested, for a statement that does not read it. */
-export const requestedAtOf = (id: string) => sql`(select t.requested_at from terminations t where t.id = ${id})`;
+/** The same in a statement that does not read the termination `id`. */
+export const endedByTermination = (id: string) =>
+  sql`ended_at = coalesce(s.ended_at, ${shown('over_at', sql`true`)}, (select ${byTermination} from terminations t where t.id = ${id})),
+    end_reason = coalesce(s.end_reason, ${shown('over_reason', sql`true`)}, 'terminated')`;

@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import { row, rows, type Transaction } from '../database.ts';
 import { tellAfterCommit } from '../notifications.ts';
 import type { Actor, TerminationScope } from '../rules/termination.ts';
-import { endedBy, requestedAtOf } from './ended-by.ts';
+import { endedByTermination } from './ended-by.ts';
 import { terminationColumns, type TerminationRow } from './termination-view.ts';
 
 export interface NewTermination {
@@ -90,7 +90,7 @@ export async function claimSession(
     transaction,
     sql`with claimed as (
         update sessions s set termination_id = ${terminationId}, sign_in_outcome = 'pending',
-          ${endedBy(requestedAtOf(terminationId))}
+          ${endedByTermination(terminationId)}
         where organization_id = ${organizationId} and id = ${sessionId} and termination_id is null returning id
       ), chains as (
         update refresh_token_chains set termination_id = ${terminationId}, outcome = 'pending'

@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import { type Database, rows, type Transaction } from '../../database.ts';
 import type { RefreshChain } from '../../auth-module/auth-module.ts';
-import { endedBy, requestedAtOf } from '../../service/ended-by.ts';
+import { endedByTermination } from '../../service/ended-by.ts';
 import { auditResurfaced, reopen, type Resurfaced, resurfacedColumns, runsAgain } from './resurfaced.ts';
 import { type Page, type TerminationWork, toPages } from './work.ts';
 
@@ -89,7 +89,7 @@ async function claimFound(
         insert into sessions as s (organization_id, id, user_id, started_at, recorded_at, last_seen_at, ended_at, end_reason, termination_id, sign_in_outcome, support_access_grant_id)
         select ${work.organizationId}, id, user_id, started_at, current_instant(), started_at, current_instant(), 'terminated', ${work.id}, 'pending', grant_id from found
         on conflict (organization_id, id) do update set termination_id = excluded.termination_id, sign_in_outcome = 'pending',
-          ${endedBy(requestedAtOf(work.id))}
+          ${endedByTermination(work.id)}
         where s.termination_id is null
         returning id
       )

@@ -12,6 +12,8 @@ export interface Outcomes {
   /** What was answered; what has no outcome here, or `failed`, stays pending. */
   chains: ReadonlyMap<string, string>;
   sessions: ReadonlyMap<string, string>;
+  /** Something else may have ended sessions of the page before. */
+  mayBeOver: boolean;
   /** Calls made to the Auth Module since the last record. */
   calls: number;
   errorClass: ErrorClass | null;
@@ -42,7 +44,7 @@ export async function recordOutcomes(database: Database, o: Outcomes): Promise<v
         returning new.termination_id, new.outcome, old.termination_id is null as is_new
       ), sign_ins as (
         update sessions s set sign_in_outcome = told_sessions.outcome, termination_id = coalesce(s.termination_id, ${o.terminationId}::uuid),
-          ${endedBy(sql`t.requested_at`)}
+          ${endedBy(sql`${o.mayBeOver}::boolean`)}
         from told_sessions, terminations t where t.id = ${o.terminationId}::uuid and s.organization_id = ${o.organizationId} and s.id = told_sessions.id
           and (s.termination_id is null or (s.sign_in_outcome = 'pending' and told_sessions.outcome <> 'pending'))
         returning new.termination_id, new.sign_in_outcome as outcome, old.termination_id is null as is_new

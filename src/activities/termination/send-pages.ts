@@ -63,9 +63,16 @@ interface Sent {
 /** Sends one page, and begins to write down what was confirmed. */
 async function send(options: PassOptions, state: PassState, page: Page): Promise<Sent> {
   const { work, authModule, database } = options;
-  const { id: terminationId, organizationId } = work;
+  const { id: terminationId, organizationId, mayBeOver } = work;
   const record = (outcomes: Pick<Outcomes, 'chains' | 'sessions' | 'errorClass'>) =>
-    recordOutcomes(database, { terminationId, organizationId, page, ...outcomes, calls: takeCalls(state, 1) });
+    recordOutcomes(database, {
+      terminationId,
+      organizationId,
+      mayBeOver,
+      page,
+      ...outcomes,
+      calls: takeCalls(state, 1),
+    });
   try {
     const result = await authModule.invalidateRefreshChains({ organizationId, terminationId, ...page }, options.signal);
     state.inARow = 0;

@@ -20,6 +20,8 @@ export interface TerminationWork {
   chainsPending: number;
   /** Support sessions somewhere were opened from sessions of this organization, and no termination has them yet. */
   mayHaveSupportSessions: boolean;
+  /** Something else may have ended sessions of this scope already: another fence, a grant, the session that one was opened from. */
+  mayBeOver: boolean;
   /** By how much the Auth Module's clock is ahead for certain: its stamps are later than ours for the same moment. */
   clockAheadMs: number;
   /** The database's clock, in milliseconds since 1970, never ahead of it. */
@@ -33,6 +35,9 @@ export async function readWork(database: Database, id: string): Promise<Terminat
         status, revision, verified_at is not null as verified, sessions_pending as "sessionsPending", chains_pending as "chainsPending",
         (extract(epoch from current_instant() - completed_at) * 1000)::float8 as "completedMsAgo",
         exists (select from sessions s where s.parent_organization_id = terminations.organization_id and s.parent_session_id is not null and s.termination_id is null) as "mayHaveSupportSessions",
+        exists (select from terminations o where o.organization_id = terminations.organization_id and o.id <> terminations.id and o.scope_kind in ('user', 'organization'))
+          or exists (select from sessions s where s.organization_id = terminations.organization_id and s.support_access_grant_id is not null and s.termination_id is null)
+          or exists (select from sessions s where s.organization_id = terminations.organization_id and s.parent_session_id is not null and s.termination_id is null) as "mayBeOver",
         ${knownAheadMs(sql`terminations.organization_id`)}::float8 as "clockAheadMs", (extract(epoch from current_instant()) * 1000)::float8 as "readAt"
       from terminations where id = ${id}::uuid`,
   );
