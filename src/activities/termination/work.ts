@@ -28,6 +28,8 @@ export interface TerminationWork {
   now(): number;
 }
 
+const unclaimedHere = sql.raw('s.organization_id = terminations.organization_id and s.termination_id is null');
+
 export async function readWork(database: Database, id: string): Promise<TerminationWork | undefined> {
   const work = await row<Omit<TerminationWork, 'now'> & { readAt: number }>(
     database.pool,
@@ -36,8 +38,8 @@ export async function readWork(database: Database, id: string): Promise<Terminat
         (extract(epoch from current_instant() - completed_at) * 1000)::float8 as "completedMsAgo",
         exists (select from sessions s where s.parent_organization_id = terminations.organization_id and s.parent_session_id is not null and s.termination_id is null) as "mayHaveSupportSessions",
         exists (select from terminations o where o.organization_id = terminations.organization_id and o.id <> terminations.id and o.scope_kind in ('user', 'organization'))
-          or exists (select from sessions s where s.organization_id = terminations.organization_id and s.support_access_grant_id is not null and s.termination_id is null)
-          or exists (select from sessions s where s.organization_id = terminations.organization_id and s.parent_session_id is not null and s.termination_id is null) as "mayBeOver",
+          or exists (select from sessions s where ${unclaimedHere} and s.support_access_grant_id is not null)
+          or exists (select from sessions s where ${unclaimedHere} and s.parent_session_id is not null) as "mayBeOver",
         ${knownAheadMs(sql`terminations.organization_id`)}::float8 as "clockAheadMs", (extract(epoch from current_instant()) * 1000)::float8 as "readAt"
       from terminations where id = ${id}::uuid`,
   );
