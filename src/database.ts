@@ -3,6 +3,7 @@ import { defineConfig, MikroORM } from '@mikro-orm/postgresql';
 import { Migrator } from '@mikro-orm/migrations';
 import type { Kysely, RawBuilder } from 'kysely';
 import type { Pool } from 'pg';
+import { quiesce } from './close-pool.ts';
 import { entities } from './entities/index.ts';
 import { ServiceError } from './errors.ts';
 import { createNotifier, type Notifier, transactionThatTells } from './notifications.ts';
@@ -23,6 +24,7 @@ export interface Database {
   transaction<T>(work: (transaction: Transaction) => Promise<T>): Promise<T>;
   /** For what single statements have changed; a transaction uses `tellAfterCommit`. */
   tell: Notifier['tell'];
+  /** Resolves when every statement that was begun is done and no connection is left; later ones fail. */
   close(): Promise<void>;
 }
 
@@ -33,6 +35,7 @@ export interface DatabaseOptions {
   statementTimeoutMs?: number;
   /** How long a caller waits for a connection, a busy pool included. */
   connectTimeoutMs?: number;
+  onPool?: (pool: Pool) => void;
 }
 
 export const ormOptions = ({ statementTimeoutMs = 15_000, connectTimeoutMs = 10_000, ...options }: DatabaseOptions) =>
@@ -53,6 +56,7 @@ export const ormOptions = ({ statementTimeoutMs = 15_000, connectTimeoutMs = 10_
       connectionTimeoutMillis: connectTimeoutMs,
       keepAlive: true,
       onPoolCreated: (pool: Pool) => {
+        options.onPool?.(pool);
         prepareStatements(pool);
         endSilentConnections(pool, { url: options.url, statementTimeoutMs, connectTimeoutMs });
       },
@@ -70,7 +74,8 @@ export const ormOptions = ({ statementTimeoutMs = 15_000, connectTimeoutMs = 10_
 
 /** Connects lazily: building it needs no server, and a server that is away fails the single call, not the process. */
 export async function openDatabase(options: DatabaseOptions): Promise<Database> {
-  const orm = await MikroORM.init(ormOptions(options));
+  let connections: Pool | undefined;
+  const orm = await MikroORM.init(ormOptions({ ...options, onPool: (created) => (connections = created) }));
   const pool: Queryable = orm.em.fork().getKysely<unknown>();
   const notifier = createNotifier(pool);
   return {
@@ -82,6 +87,7 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
     tell: notifier.tell,
     async close() {
       await notifier.idle();
+      await quiesce(connections);
       await orm.close(true);
     },
   };
