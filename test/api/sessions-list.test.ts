@@ -70,6 +70,45 @@ describe('paging', () => {
     expect(ids((await page('paged', 'grace')).body.items)).toEqual(newestFirst);
   });
 
+  it('asked for by many at once shows each their own, of their organization and user, from their place on', async () => {
+    const organizations = ['crowd-1', 'crowd-2'];
+    const users = ['u1', 'u2', 'nobody'];
+    await report(
+      stack,
+      organizations.flatMap((organizationId) =>
+        ['u1', 'u2'].flatMap((userId) =>
+          Array.from({ length: 9 }, (_, n) =>
+            started({
+              organizationId,
+              userId,
+              sessionId: `${userId}-${n}-of-${organizationId}`,
+              startedAt: minutesAgo(n),
+            }),
+          ),
+        ),
+      ),
+    );
+    await terminate(stack, 'crowd-1', 'sessions/u1-4-of-crowd-1/terminate');
+    const expected = (organizationId: string, userId: string, status: string) =>
+      Array.from({ length: userId === 'nobody' ? 0 : 9 }, (_, n) => `${userId}-${n}-of-${organizationId}`).filter(
+        (id) => status === 'all' || (status === 'ended') === (id === 'u1-4-of-crowd-1'),
+      );
+    const questions = organizations.flatMap((organizationId) =>
+      users.flatMap((userId) =>
+        ['active', 'ended', 'all'].flatMap((status) =>
+          [1, 4, 50].map((limit) => ({ organizationId, userId, status, limit })),
+        ),
+      ),
+    );
+    await Promise.all(
+      questions.map(async ({ organizationId, userId, status, limit }) =>
+        expect(ids(await walk(organizationId, userId, limit, status)), `${userId} ${status} ${limit}`).toEqual(
+          expected(organizationId, userId, status),
+        ),
+      ),
+    );
+  });
+
   it('goes on after the row that a cursor stands for, though that row is over or newer rows came', async () => {
     const newestFirst = await plantEqualInstants('moving');
     const first = await page('moving', 'grace', '?limit=5');
