@@ -3,6 +3,8 @@ export interface BatchOptions {
   lanes?: number;
   /** Questions in one call at most. */
   size?: number;
+  /** A call that takes longer, in milliseconds, leaves its lane to others: it holds up those that share it, nobody else. */
+  patienceMs?: number;
 }
 
 /**
@@ -13,30 +15,52 @@ export interface BatchOptions {
  */
 export function createBatch<Question, Answer>(
   answer: (questions: readonly Question[]) => Promise<readonly Answer[]>,
-  { lanes = 2, size = 64 }: BatchOptions = {},
+  { lanes = 2, size = 64, patienceMs = 50 }: BatchOptions = {},
 ): (question: Question) => Promise<Answer> {
   const waiting: { question: Question; resolve: (answer: Answer) => void; reject: (error: unknown) => void }[] = [];
-  let busy = 0;
-  const run = async () => {
-    busy += 1;
-    for (let batch = waiting.splice(0, size); batch.length > 0; batch = waiting.splice(0, size)) {
-      try {
-        const answers = await answer(batch.map(({ question }) => question));
-        for (const [n, { resolve, reject }] of batch.entries()) {
-          const own = answers[n];
-          if (own === undefined) reject(new Error('a question of the batch was not answered'));
-          else resolve(own);
-        }
-      } catch (error) {
-        for (const { reject } of [...batch, ...waiting.splice(0)]) reject(error);
+  const free = createLanes(lanes, patienceMs, begin);
+  function begin() {
+    while (waiting.length > 0 && free.count() > 0) void call(free.take());
+  }
+  async function call(leaveLane: () => void) {
+    const batch = waiting.splice(0, size);
+    try {
+      const answers = await answer(batch.map(({ question }) => question));
+      for (const [n, { resolve, reject }] of batch.entries()) {
+        const own = answers[n];
+        if (own === undefined) reject(new Error('a question of the batch was not answered'));
+        else resolve(own);
       }
+    } catch (error) {
+      for (const { reject } of [...batch, ...waiting.splice(0)]) reject(error);
     }
-    busy -= 1;
-  };
+    leaveLane();
+  }
   return (question) => {
     const { promise, resolve, reject } = Promise.withResolvers<Answer>();
     waiting.push({ question, resolve, reject });
-    if (busy < lanes) void run();
+    begin();
     return promise;
+  };
+}
+
+/** Lanes that are left when told, or when whoever took one is slower than `patienceMs`. */
+function createLanes(lanes: number, patienceMs: number, onLeft: () => void) {
+  let taken = 0;
+  return {
+    count: () => lanes - taken,
+    take() {
+      taken += 1;
+      let isLeft = false;
+      const leave = () => {
+        clearTimeout(timer);
+        if (isLeft) return;
+        isLeft = true;
+        taken -= 1;
+        onLeft();
+      };
+      const timer = setTimeout(leave, patienceMs);
+      return leave;
+    },
   };
 }
