@@ -6,12 +6,15 @@ import { Migration } from '@mikro-orm/migrations';
  */
 export class Migration20261126000003_states_of_one_user extends Migration {
   override up(): void {
+    this.addSql(`set local lock_timeout = '2s'`);
     this.addSql(`create or replace view session_states as ${states(anySessions)};`);
     this.addSql(`
-      -- a single statement that the planner puts into the one that calls it, like a view with parameters
-      create function session_states_of (in_organization_id text, of_user_id text) returns setof session_states language sql stable as $$
-        ${states(sessionsOfOneUser)} where s.organization_id = in_organization_id and s.user_id = of_user_id
-      $$;`);
+      -- a single statement that the planner puts into the one that calls it, like a view with parameters; and parsed once, like a
+      -- view, so that a column that "sessions" gets later is none of its result
+      create function session_states_of (in_organization_id text, of_user_id text) returns setof session_states language sql stable
+      begin atomic
+        ${states(sessionsOfOneUser)} where s.organization_id = in_organization_id and s.user_id = of_user_id;
+      end;`);
   }
 }
 

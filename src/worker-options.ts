@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { WorkerOptions } from '@temporalio/worker';
+import { failByCode } from './activities/fail-by-code.ts';
 import type { Config } from './config.ts';
 import { traceActivities, traceWorkflows } from './tracing/temporal.ts';
 import type { Tracing } from './tracing/tracing.ts';
@@ -20,7 +21,7 @@ export function workerOptions(config: Config, tracing: Tracing, overrides: Parti
     taskQueue: config.temporal.taskQueue,
     ...(isBundled ? { workflowBundle: { codePath: bundle } } : { workflowsPath }),
     interceptors: {
-      activity: [traceActivities(tracing)],
+      activity: [failByCode, traceActivities(tracing)],
       // a bundle has them already
       workflowModules: isBundled ? [] : workflowInterceptorModules,
     },

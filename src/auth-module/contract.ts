@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import { EARLIEST, LATEST } from '../rules/credible-instant.ts';
+import { isUuid } from '../rules/identifier.ts';
 import {
   AuthModuleError,
   chainOutcomes,
@@ -13,8 +15,15 @@ import {
 
 /** Ids of the Auth Module: opaque, 1–255 printable characters. */
 const opaqueId = z.string().regex(/^\P{C}{1,255}$/u);
-/** Normalised to UTC with milliseconds; finer digits are cut off, which only ever makes a start earlier. */
-const instant = z.iso.datetime({ offset: true }).transform((text) => new Date(text).toISOString());
+/**
+ * Normalised to UTC with milliseconds; finer digits are cut off, which only ever makes a start earlier. One that cannot be
+ * meant is told as the nearest that can: its chain is alive, and has to be killed like any other.
+ */
+const instant = z.iso
+  .datetime({ offset: true })
+  .transform((text) => new Date(Math.min(Math.max(Date.parse(text), EARLIEST), LATEST)).toISOString());
+/** What is no grant's id names no grant. (RFC 9562 §4: output is lower case, input may be either) */
+const grantId = opaqueId.nullish().transform((id) => (id != null && isUuid(id) ? id.toLowerCase() : null));
 
 /** Fields that the contract does not name are ignored; `nextCursor` must be there, for a lost one hides chains. */
 const chainPage = z.object({
@@ -25,7 +34,7 @@ const chainPage = z.object({
       userId: opaqueId,
       organizationId: opaqueId,
       sessionStartedAt: instant,
-      supportAccessGrantId: opaqueId.nullish().transform((id) => id ?? null),
+      supportAccessGrantId: grantId,
     }),
   ),
   nextCursor: z.string().min(1).max(4_096).nullable(),

@@ -1,3 +1,11 @@
+import { isDatabaseUnavailable } from '../database.ts';
+
+interface Waiting<Question, Answer> {
+  question: Question;
+  resolve: (answer: Answer) => void;
+  reject: (error: unknown) => void;
+}
+
 export interface BatchOptions {
   /** Calls under way at once. A question asked while fewer are is not held back. */
   lanes?: number;
@@ -10,20 +18,20 @@ export interface BatchOptions {
 /**
  * Answers questions that come faster than calls return by few calls instead of one each: what is asked while every lane
  * is busy goes together into the next call. Each question is answered by a call that began after it was asked, so an
- * answer is never older than its question. `answer` gives one answer for each question, in order. Where it throws, its
- * questions fail alike, and so do those that wait: nobody waits for longer than one call takes to fail.
+ * answer is never older than its question. `answer` gives one answer for each question, in order. Questions of one call
+ * wait for each other. Where the database is away they fail alike, and so do those that wait: nobody waits for longer than
+ * one call takes to fail. Any other failure is one question's own: each is then asked alone.
  */
 export function createBatch<Question, Answer>(
   answer: (questions: readonly Question[]) => Promise<readonly Answer[]>,
   { lanes = 2, size = 64, patienceMs = 50 }: BatchOptions = {},
 ): (question: Question) => Promise<Answer> {
-  const waiting: { question: Question; resolve: (answer: Answer) => void; reject: (error: unknown) => void }[] = [];
+  const waiting: Waiting<Question, Answer>[] = [];
   const free = createLanes(lanes, patienceMs, begin);
   function begin() {
-    while (waiting.length > 0 && free.count() > 0) void call(free.take());
+    while (waiting.length > 0 && free.count() > 0) void settle(waiting.splice(0, size)).finally(free.take());
   }
-  async function call(leaveLane: () => void) {
-    const batch = waiting.splice(0, size);
+  async function settle(batch: readonly Waiting<Question, Answer>[]): Promise<void> {
     try {
       const answers = await answer(batch.map(({ question }) => question));
       for (const [n, { resolve, reject }] of batch.entries()) {
@@ -32,9 +40,10 @@ export function createBatch<Question, Answer>(
         else resolve(own);
       }
     } catch (error) {
-      for (const { reject } of [...batch, ...waiting.splice(0)]) reject(error);
+      if (isDatabaseUnavailable(error)) for (const { reject } of [...batch, ...waiting.splice(0)]) reject(error);
+      else if (batch.length > 1) await Promise.all(batch.map((one) => settle([one])));
+      else batch[0]?.reject(error);
     }
-    leaveLane();
   }
   return (question) => {
     const { promise, resolve, reject } = Promise.withResolvers<Answer>();

@@ -16,10 +16,12 @@ export function createGetActiveSessions({
 }): SessionManagementService['getActiveSessions'] {
   const readSessions = createReadSessions({ database });
   return async (userId, context, { limit = 50, after = null, status = 'active' } = {}) => {
-    await requireLiveGrant(database.pool, context);
     const { organizationId } = context;
+    const found = await readSessions(status, { organizationId, userId, after, limit: limit + 1 });
+    // after the page, which may have waited: what is shown was allowed until it was read
+    await requireLiveGrant(database.pool, context);
     return pageOf(
-      await readSessions(status, { organizationId, userId, after, limit: limit + 1 }),
+      found,
       limit,
       (r) => ({ at: toInstant(r.last_seen_at), id: r.id }),
       (r) => view(r, userId, context),

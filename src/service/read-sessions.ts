@@ -56,7 +56,7 @@ const condition = {
 };
 
 const lanes = 2;
-/** Pages a statement at most: nobody waits for more than so many others. */
+/** Pages a statement at most: one is held up by at most so many others that it shares with, and they by it. */
 const size = 8;
 
 /**

@@ -41,3 +41,17 @@ it('a list that takes long holds up nobody who asks while it runs', async () => 
   );
   await Promise.all(slow);
 });
+
+it('a list that fails by itself fails nobody who shares its statement', async () => {
+  await report(stack, [started({ organizationId: 'sharing', userId: 'quick', sessionId: 'of-quick' })]);
+  // what a statement that takes too long is told
+  await stack.database.query(`create or replace function session_states_of (in_organization_id text, of_user_id text)
+    returns setof session_states language plpgsql as $$ begin
+      if of_user_id = 'broken' then raise exception 'canceling statement due to statement timeout' using errcode = '57014'; end if;
+      return query select * from session_states s where s.organization_id = in_organization_id and s.user_id = of_user_id;
+    end $$`);
+  const token = await observer(stack, 'sharing');
+  const list = (userId: string) => call(stack, 'GET', `/v1/organizations/sharing/users/${userId}/sessions`, { token });
+  const answers = await Promise.all(Array.from({ length: 40 }, (_, n) => list(n % 4 === 1 ? 'broken' : 'quick')));
+  expect(answers.map(({ status }) => status)).toEqual(answers.map((_, n) => (n % 4 === 1 ? 500 : 200)));
+});

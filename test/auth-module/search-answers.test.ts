@@ -17,6 +17,7 @@ afterEach(() => {
 afterAll(() => server.stop());
 
 const organizationId = 'org-1';
+const grantId = '01a2164c-0000-7000-8000-00000000000a';
 const sessionStartedAtOrBefore = '2026-03-01T00:00:00.000Z';
 const badResponse: unknown = expect.objectContaining({ name: 'AuthModuleError', errorClass: 'bad-response' });
 const walk = async (search: ChainSearch) => {
@@ -39,14 +40,14 @@ describe('a page with one chain outside the question is not acted on', () => {
     organizationId,
     userId: 'user-1',
     sessionIds: ['s-1'],
-    supportAccessGrantId: 'g-1',
+    supportAccessGrantId: grantId,
     sessionStartedAtOrBefore,
   };
   it.each<[string, Partial<RefreshChain>]>([
     ['another organization', { organizationId: 'org-2' }],
     ['another user', { userId: 'user-2' }],
     ['a session that was not asked for', { sessionId: 's-2' }],
-    ['another grant', { supportAccessGrantId: 'g-2' }],
+    ['another grant', { supportAccessGrantId: '01a2164c-0000-7000-8000-000000000002' }],
     ['no grant', { supportAccessGrantId: null }],
     ['a session started after the cutoff', { sessionStartedAt: '2026-03-01T00:00:00.001Z' }],
     ['a start that is no instant', { sessionStartedAt: 'yesterday' }],
@@ -57,6 +58,13 @@ describe('a page with one chain outside the question is not acted on', () => {
     expect((await authModule.listRefreshChains(search, null)).chains).toHaveLength(1);
     server.inject({ kind: 'foreign-chain', chain });
     await expect(authModule.listRefreshChains(search, null)).rejects.toEqual(badResponse);
+  });
+
+  it('a grant’s id is one id in whichever case it is told', async () => {
+    server.inject({ kind: 'foreign-chain', chain: { supportAccessGrantId: grantId.toUpperCase() } }, { times: 1 });
+    expect((await authModule.listRefreshChains(search, null)).chains).toMatchObject([
+      { supportAccessGrantId: grantId },
+    ]);
   });
 
   it('one chain told in two ways; told twice alike it is one', async () => {

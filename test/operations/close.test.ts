@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { openDatabase, row } from '../../src/database.ts';
 import { cloneDatabase, type TestDatabase } from '../harness/database.ts';
 
@@ -20,4 +20,19 @@ it('a process that closes its database ends, and loses no statement that it had 
     { written: 6 },
   ]);
   await expect(row(database.pool, sql`select 1`)).rejects.toThrow();
+});
+
+it('somebody who goes on asking does not keep it open', async () => {
+  const database = await openDatabase({ url: clone.url, applicationName: 'closing', poolSize: 2 });
+  let answers = 0;
+  const askForEver = async (): Promise<never> => {
+    for (;;) {
+      await row(database.pool, sql`select pg_sleep(0.01)`);
+      answers += 1;
+    }
+  };
+  const asking = Array.from({ length: 5 }, () => expect(askForEver()).rejects.toThrow());
+  await vi.waitFor(() => expect(answers).toBeGreaterThan(10));
+  await database.close();
+  await Promise.all(asking);
 });

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { z } from 'zod';
 import type { Chain } from './auth-module.ts';
 import type { Answer, Request } from './client.ts';
+import { eventually } from './eventually.ts';
 import { machine, orgAdmin, type Person } from './people.ts';
 import { type Event, record } from './session-events.ts';
 import type { Service } from './service.ts';
@@ -41,6 +42,7 @@ export async function newOrganization(service: Service, id = newId('org')): Prom
     });
   const read = async <Shape extends z.ZodType>(rest: string, shape: Shape) => (await send('GET', rest)).as(200, shape);
   const items = async <Item extends z.ZodType>(rest: string, item: Item) => (await read(rest, page(item))).items;
+  const termination = (one: string) => read(`/terminations/${one}`, Termination);
   const sessions = (userId: string, query = 'status=all') => items(`/users/${userId}/sessions?${query}`, Session);
   return {
     id,
@@ -50,9 +52,16 @@ export async function newOrganization(service: Service, id = newId('org')): Prom
     signIn: (userId, fields = {}) => signIn(service, { organizationId: id, userId, ...fields }),
     sessions,
     session: async (userId, sessionId) => (await sessions(userId)).find((one) => one.id === sessionId),
-    terminateAll: async (userId, body) =>
-      (await send('POST', `/users/${userId}/sessions/terminate`, { body })).as(200, Termination),
-    termination: (one) => read(`/terminations/${one}`, Termination),
+    terminateAll: async (userId, body) => {
+      const answer = await send('POST', `/users/${userId}/sessions/terminate`, { body });
+      const decided = answer.as(answer.status === 202 ? 202 : 200, Termination);
+      // a busy workflow engine is not waited for by the call
+      return eventually(
+        () => (decided.status === 'completed' ? Promise.resolve(decided) : termination(decided.id)),
+        ({ status }) => status === 'completed',
+      );
+    },
+    termination,
     terminations: () => items('/terminations', Termination),
     grant: async (body = {}) =>
       (

@@ -63,14 +63,16 @@ export function npmRun(script: Script, environment: Environment, args: readonly 
   };
 }
 
-/** Between npm and the service there may be a shell, which knows nothing of signals. */
+/** Between npm and the service there may be a shell, which knows nothing of signals, and a Node that only started the right one. */
 function findInGroup(leader: ChildProcess, file: string): number | undefined {
-  const processes = execFileSync('ps', ['-A', '-o', 'pid=,pgid=,args='], { encoding: 'utf8' });
-  const found = processes
-    .split('\n')
-    .map((line) => /^\s*(\d+)\s+(\d+)\s+(\S+)\s+(.*)$/.exec(line))
-    .find((match) => Number(match?.[2]) === leader.pid && match![3]!.endsWith('node') && match![4]!.includes(file));
-  return found ? Number(found[1]) : undefined;
+  const processes = execFileSync('ps', ['-A', '-ww', '-o', 'pid=,pgid=,args='], { encoding: 'utf8' });
+  for (const line of processes.split('\n')) {
+    const [, pid, group, command = ''] = /^\s*(\d+)\s+(\d+)\s+(.*)$/.exec(line) ?? [];
+    // the command may have spaces anywhere: a project may lie in `my projects`
+    if (Number(group) === leader.pid && command.includes(file) && !/^\S*sh -c|local\/run\.mjs/.test(command))
+      return Number(pid);
+  }
+  return undefined;
 }
 
 const isGroupLeft = ({ pid }: ChildProcess) => pid !== undefined && signal(-pid, 0);

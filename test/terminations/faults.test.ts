@@ -2,6 +2,7 @@ import { expect, it } from 'vitest';
 import type { ErrorClass } from '../../src/rules/termination.ts';
 import type { Fault } from '../auth-module/faults.ts';
 import type { Injection } from '../auth-module/injections.ts';
+import { terminationWorkflowId } from '../../src/workflows/messages.ts';
 import { call, eventually, tokens } from '../harness/client.ts';
 import { useStack } from '../harness/stack.ts';
 import {
@@ -258,4 +259,58 @@ it('an Auth Module that lies every time is asked less and less often, for nothin
   mend();
   await hurry(stack, body.id);
   await untilCompleted(stack, body);
+});
+
+it('a chain told in words that nobody can keep is killed all the same, and holds up no other', async () => {
+  const organizationId = 'odd';
+  const now = new Date().toISOString();
+  const odd = [
+    { supportAccessGrantId: 'secret-of-the-body' },
+    { supportAccessGrantId: 'A'.repeat(255) },
+    { sessionStartedAt: '0000-01-01T00:00:00.000Z' },
+    { sessionStartedAt: '0001-01-01T00:00:00.000Z' },
+    { sessionStartedAt: '1970-01-01T00:00:00.000Z' },
+    {},
+  ];
+  for (const [n, each] of odd.entries())
+    stack.authModule.chains.add({
+      organizationId,
+      userId: 'grace',
+      sessionId: `s${n}`,
+      chainId: `c${n}`,
+      sessionStartedAt: now,
+      ...each,
+    });
+  const { body } = await terminate(stack, organizationId, 'sessions/terminate', { prefer: 'wait=20' });
+  const completed = await untilCompleted(stack, body);
+  expect(completed).toMatchObject({ lastErrorClass: null, chains: { total: odd.length, pending: 0 } });
+  expect(stack.authModule.chains.alive(organizationId)).toEqual([]);
+});
+
+const failuresOf = async (id: string) => {
+  const { raw } = await stack.temporal.workflow.getHandle(terminationWorkflowId(id)).describe();
+  return JSON.stringify((raw.pendingActivities ?? []).map(({ lastFailure }) => lastFailure));
+};
+
+it('an activity that fails tells its history the code of the error, and not what the error quotes', async () => {
+  const organizationId = 'quoted';
+  await signIn(stack, { organizationId, userId: 'grace', sessionId: 'secret-of-the-row', chainIds: ['c1'] });
+  await stack.database.query(`create function quote_row() returns trigger language plpgsql as $$ begin
+    if new.organization_id = 'quoted' and new.termination_id is not null then
+      raise exception 'cannot write %', new.id using errcode = '22P02';
+    end if;
+    return new;
+  end $$`);
+  await stack.database.query(
+    'create trigger quote_row before update on sessions for each row execute function quote_row()',
+  );
+  const { body } = await terminate(stack, organizationId, 'users/grace/sessions/terminate', { prefer: 'wait=1' });
+  const failure = await eventually(
+    () => failuresOf(body.id),
+    (text) => text.includes('22P02'),
+  );
+  expect(failure).not.toContain('secret-of-the-row');
+  await stack.database.query('drop trigger quote_row on sessions');
+  await untilCompleted(stack, body);
+  expect((await historyOf(stack, body.id)).text).not.toContain('secret-of-the-row');
 });

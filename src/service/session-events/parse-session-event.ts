@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { EARLIEST, LATEST } from '../../rules/credible-instant.ts';
 import { isOpaqueId } from '../../rules/identifier.ts';
 import { type SessionEvent, sessionEventTypes } from '../../rules/session-event.ts';
 
@@ -28,9 +29,6 @@ export const sessionEventSchema = z.strictObject({
   supportAccessGrantId: z.uuid().nullish(),
   parentSession: z.strictObject({ organizationId: id, sessionId: id }).nullish(),
 });
-
-const EARLIEST = Date.parse('2000-01-01T00:00:00Z');
-const LATEST = Date.parse('2200-01-01T00:00:00Z');
 
 /**
  * An event as the rules take it, its stamps moved back by `aheadMs`, by how much the sender's clock is ahead for
