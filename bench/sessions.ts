@@ -48,9 +48,15 @@ export async function terminate(
   token: string,
   path: string,
   prefer: string,
+  body: Record<string, unknown> = {},
 ): Promise<{ ms: number; termination: TerminationAnswer }> {
   const began = performance.now();
-  const text = await ask(`${stack.url}${path}`, { method: 'POST', token, headers: { prefer }, body: '{}' });
+  const text = await ask(`${stack.url}${path}`, {
+    method: 'POST',
+    token,
+    headers: { prefer },
+    body: JSON.stringify(body),
+  });
   return { ms: performance.now() - began, termination: JSON.parse(text) as TerminationAnswer };
 }
 

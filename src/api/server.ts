@@ -19,12 +19,12 @@ const limits = {
 };
 
 /** Node's HTTP server around the app. What is too malformed to reach the app is answered with a problem document too. */
-export function createHttpServer(app: OpenAPIHono<ApiEnv>): Server {
+export function createHttpServer(app: OpenAPIHono<ApiEnv>, otherLimits: Partial<typeof limits> = {}): Server {
   const listener = getRequestListener((request, env) => app.fetch(request, env), {
     errorHandler: malformedTarget,
     hostname: 'localhost',
   });
-  const server = createServer(limits, (incoming, outgoing) => void listener(incoming, outgoing));
+  const server = createServer({ ...limits, ...otherLimits }, (incoming, outgoing) => void listener(incoming, outgoing));
   server.on('clientError', answerUnreadable);
   return server;
 }

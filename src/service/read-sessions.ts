@@ -79,11 +79,16 @@ async function read(
   goesOn: boolean,
 ): Promise<SessionRow[][]> {
   const pages: SessionRow[][] = questions.map(() => []);
-  for (const row of await rows(database.pool, statement(questions, status, goesOn))) pages[row.n - 1]?.push(row);
+  for (const row of await rows(database.pool, pagesStatement(questions, status, goesOn))) pages[row.n - 1]?.push(row);
   return pages;
 }
 
-function statement(questions: readonly Question[], status: ListedStatus, goesOn: boolean): RawBuilder<SessionRow> {
+/** One statement for pages of many users; `goesOn` where each has a position to go on from. */
+export function pagesStatement(
+  questions: readonly Question[],
+  status: ListedStatus,
+  goesOn: boolean,
+): RawBuilder<SessionRow> {
   const position = goesOn
     ? {
         arrays: sql`, ${questions.map(({ after }) => after?.at)}::timestamptz[], ${questions.map(({ after }) => after?.id)}::text[]`,
