@@ -2,7 +2,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { createLoad } from './soak/load.ts';
-import { judge, untilQuiet } from './soak/verdict.ts';
+import { judge, judgeMemory, untilQuiet } from './soak/verdict.ts';
 import type { Part } from './soak/parts.ts';
 import { raise } from './soak/world.ts';
 
@@ -15,26 +15,35 @@ const say = (line: string) => void process.stdout.write(`${line}\n`);
 const memory = (parts: Part[]) =>
   Object.fromEntries(parts.flatMap((part) => ((mb) => (mb === null ? [] : [[part.name, mb]]))(part.megabytes())));
 
+/** The last part of the time, in which nothing is killed: what grows there would grow for ever. */
+const UNDISTURBED = 0.3;
+const SAMPLE_EVERY_MS = 5_000;
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, Math.max(0, ms)));
+
 const world = await raise(say);
 let failed = true;
 try {
   const load = createLoad(world, rate);
   const end = Date.now() + minutes * 60_000;
-  const pauseMs = Math.max(2_000, (minutes * 60_000) / (world.parts.length * 2));
+  const killEnd = end - UNDISTURBED * minutes * 60_000;
+  const pauseMs = Math.max(2_000, ((1 - UNDISTURBED) * minutes * 60_000) / (world.parts.length * 2));
   let kills = 0;
-  const samples: Record<string, number>[] = [];
-  for (let turn = 0; Date.now() < end; turn++) {
-    await new Promise((resolve) => setTimeout(resolve, Math.max(0, Math.min(pauseMs, end - Date.now()))));
-    samples.push(memory(world.parts));
+  for (let turn = 0; Date.now() < killEnd; turn++) {
+    await pause(Math.min(pauseMs, killEnd - Date.now()));
     const part = world.parts[turn % world.parts.length];
-    if (part === undefined || Date.now() >= end) break;
+    if (part === undefined || Date.now() >= killEnd) break;
     say(`${new Date().toISOString().slice(11, 19)} kills ${part.name}`);
     await part.crash();
     kills += 1;
   }
+  const samples: Record<string, number>[] = [];
+  while (Date.now() < end) {
+    await pause(Math.min(SAMPLE_EVERY_MS, end - Date.now()));
+    samples.push(memory(world.parts));
+  }
   await load.stop();
   const quietSeconds = await untilQuiet(world, 360_000);
-  const verdict = await judge(world, load.told);
+  const verdict = [...(await judge(world, load.told)), ...judgeMemory(samples)];
   const { requests, retries, wrong, answers } = load.told;
   say(
     `\n${minutes} min, ${rate} stories a second, ${kills} kills; ${requests} requests, ${retries} repeated; quiet ${quietSeconds} s after the end\n`,

@@ -62,3 +62,18 @@ export async function judge({ query, authModule }: World, told: Told): Promise<V
     compare('answers that the interface does not allow', 0, told.wrong.length),
   ];
 }
+
+/** A third more than at first, and room for one collection that is late, is still called flat. MiB by process, in order. */
+export function judgeMemory(samples: readonly Record<string, number>[]): Verdict[] {
+  const third = Math.ceil(samples.length / 3);
+  const mean = (some: readonly Record<string, number>[], name: string) =>
+    some.reduce((sum, sample) => sum + (sample[name] ?? 0), 0) / Math.max(1, some.length);
+  return Object.keys(samples[0] ?? {}).map((name) => {
+    const [first, last] = [mean(samples.slice(0, third), name), mean(samples.slice(-third), name)];
+    return {
+      name: `memory of ${name} beyond flat: ${Math.round(first)} to ${Math.round(last)} MiB`,
+      expected: 0,
+      found: Math.max(0, Math.round(last - first * 1.33 - 32)),
+    };
+  });
+}

@@ -5,7 +5,6 @@ export const auditActions = [
   'termination.joined',
   'termination.completed',
   'termination.chain-resurfaced',
-  'termination.verified',
   'support-access.granted',
   'support-access.changed',
   'support-access.revoked',

@@ -10,7 +10,7 @@ export type SessionEndReason = (typeof sessionEndReasons)[number];
 export const invalidationOutcomes = ['pending', 'invalidated', 'already-dead'] as const;
 export type InvalidationOutcome = (typeof invalidationOutcomes)[number];
 
-/** A session as the interface shows it (design: HTTP interface). Instants are RFC 3339 UTC with milliseconds. */
+/** A session as the interface shows it. Instants are RFC 3339 UTC with milliseconds. */
 export interface SessionView {
   id: string;
   userId: string;
