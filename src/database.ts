@@ -35,6 +35,7 @@ export interface DatabaseOptions {
   statementTimeoutMs?: number;
   /** How long a caller waits for a connection, a busy pool included. */
   connectTimeoutMs?: number;
+  /** Is given the pool when it is made: who closes it must see what it still does. */
   onPool?: (pool: Pool) => void;
 }
 
