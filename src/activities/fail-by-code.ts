@@ -4,7 +4,7 @@ import { codeOf } from '../error-code.ts';
 
 /**
  * What an activity fails with is kept in the workflow's history and shown in the Temporal UI, and a message may quote
- * what it is about: a row, or what the Auth Module answered. The failure says the error's code, and nothing else of it.
+ * what it is about: a row, or what the Auth Module answered. The failure says the error's code, and where it came from.
  */
 export const failByCode: ActivityInterceptorsFactory = () => ({
   inbound: {
@@ -13,11 +13,27 @@ export const failByCode: ActivityInterceptorsFactory = () => ({
         return await next(input);
       } catch (error) {
         if (isOfTemporal(error)) throw error;
-        throw ApplicationFailure.create({ message: codeOf(error), type: codeOf(error) });
+        throw withoutMessage(error);
       }
     },
   },
 });
+
+function withoutMessage(error: unknown): ApplicationFailure {
+  const code = codeOf(error);
+  const failure = ApplicationFailure.create({ message: code, type: code });
+  failure.stack = [code, ...framesOf(error)].join('\n');
+  return failure;
+}
+
+/** The lines that say where, after the message, which may be of several lines itself; an error may also quote its cause's. */
+function framesOf(error: unknown): string[] {
+  if (!(error instanceof Error) || error.stack === undefined) return [];
+  const messageAt = error.stack.indexOf(error.message);
+  if (messageAt < 0) return [];
+  const rest = error.stack.slice(messageAt + error.message.length);
+  return rest.split('\n').filter((line) => /^ {4}at .+:\d+:\d+\)?$/.test(line));
+}
 
 const isOfTemporal = (error: unknown): boolean =>
   error instanceof TemporalFailure ||

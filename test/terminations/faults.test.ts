@@ -310,6 +310,7 @@ it('an activity that fails tells its history the code of the error, and not what
     (text) => text.includes('22P02'),
   );
   expect(failure).not.toContain('secret-of-the-row');
+  expect(failure).toMatch(/src\/activities\/termination\/\w/);
   await stack.database.query('drop trigger quote_row on sessions');
   await untilCompleted(stack, body);
   expect((await historyOf(stack, body.id)).text).not.toContain('secret-of-the-row');
