@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { expect, it } from 'vitest';
-import { eventually } from '../harness/client.ts';
+import { call, eventually, tokens } from '../harness/client.ts';
 import { event, report, started } from '../harness/events.ts';
 import { useStack } from '../harness/stack.ts';
 import { auditOf, listSessions, signIn, terminate } from '../harness/terminations.ts';
@@ -58,13 +58,41 @@ it.each([
   },
 );
 
-it('a support session ends when its parent signs out', async () => {
-  await signIn(stack, { organizationId: 'vendor', userId: 'staff-4', sessionId: 'home-4' });
-  const { own } = await openSupport('customer-4', 'staff-4', 'home-4');
-  await report(stack, [event('session.ended', { organizationId: 'vendor', userId: 'staff-4', sessionId: 'home-4' })]);
-  expect(await listSessions(stack, 'customer-4', 'staff-4')).toEqual([]);
-  await isDead('customer-4', own.chainId);
-});
+const check = async (organizationId: string, userId: string, sessionId: string, role = 'global_admin') => {
+  const { body } = await call<{ decision: string }>(stack, 'POST', '/v1/support-access/check', {
+    token: await tokens(stack.issuer).machine('support-access:check'),
+    body: { organizationId, userId, role, sessionId },
+  });
+  return body.decision;
+};
+
+// whatever the vendor does to a staff member, the Auth Module ends their own sessions, all of them, and tells of each
+it.each(['loses the role', 'is blocked', 'signs out everywhere', 'is deleted'])(
+  'a support session is over for its customer, for gateways and for its refresh token when its staff member %s',
+  async (what) => {
+    const staff = `staff ${what}`;
+    const customer = `customer of ${staff}`;
+    const homes = ['home', 'phone'].map((device) => ({
+      organizationId: 'vendor',
+      userId: staff,
+      sessionId: `${device} of ${staff}`,
+    }));
+    await signIn(stack, ...homes);
+    const { own } = await openSupport(customer, staff, homes[0]?.sessionId ?? '');
+    expect(await check(customer, staff, own.sessionId)).toBe('allow');
+    // a token that is read without the role is refused before anything is told
+    expect(await check(customer, staff, own.sessionId, 'member')).toBe('deny');
+
+    await report(
+      stack,
+      homes.map((home) => event('session.ended', home)),
+    );
+    expect(await check(customer, staff, own.sessionId)).toBe('deny');
+    expect(await listSessions(stack, customer, staff)).toEqual([]);
+    expect(await listSessions(stack, customer, staff, 'ended')).toMatchObject([{ id: own.sessionId, status: 'ended' }]);
+    await isDead(customer, own.chainId);
+  },
+);
 
 it('a support session whose parent nobody has told of ends with the fence of its staff member', async () => {
   const { own, results } = await openSupport('customer-5', 'staff-5', 'home-untold');
