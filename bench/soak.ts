@@ -1,5 +1,6 @@
 /** `npm run soak -- --minutes N [--rate R]`: steady traffic while every process is killed in turn; then everything is counted. */
 import { mkdirSync, writeFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { createLoad } from './soak/load.ts';
 import { judge, judgeMemory, untilQuiet } from './soak/verdict.ts';
@@ -18,7 +19,6 @@ const memory = (parts: Part[]) =>
 /** The last part of the time, in which nothing is killed: what grows there would grow for ever. */
 const UNDISTURBED = 0.3;
 const SAMPLE_EVERY_MS = 5_000;
-const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, Math.max(0, ms)));
 
 const world = await raise(say);
 let failed = true;
@@ -29,7 +29,7 @@ try {
   const pauseMs = Math.max(2_000, ((1 - UNDISTURBED) * minutes * 60_000) / (world.parts.length * 2));
   let kills = 0;
   for (let turn = 0; Date.now() < killEnd; turn++) {
-    await pause(Math.min(pauseMs, killEnd - Date.now()));
+    await sleep(Math.min(pauseMs, killEnd - Date.now()));
     const part = world.parts[turn % world.parts.length];
     if (part === undefined || Date.now() >= killEnd) break;
     say(`${new Date().toISOString().slice(11, 19)} kills ${part.name}`);
@@ -38,7 +38,7 @@ try {
   }
   const samples: Record<string, number>[] = [];
   while (Date.now() < end) {
-    await pause(Math.min(SAMPLE_EVERY_MS, end - Date.now()));
+    await sleep(Math.min(SAMPLE_EVERY_MS, end - Date.now()));
     samples.push(memory(world.parts));
   }
   await load.stop();

@@ -5,3 +5,12 @@ export function codeOf(error: unknown): string {
     ? String(error.code)
     : error.name;
 }
+
+/** The lines that say where, after the message, which may be of several lines itself; an error may also quote its cause's. */
+export function framesOf(error: unknown): string[] {
+  if (!(error instanceof Error) || error.stack === undefined) return [];
+  const messageAt = error.stack.indexOf(error.message);
+  if (messageAt < 0) return [];
+  const rest = error.stack.slice(messageAt + error.message.length);
+  return rest.split('\n').filter((line) => /^ {4}at .+:\d+:\d+\)?$/.test(line));
+}

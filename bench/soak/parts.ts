@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { openSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 import { createDatabase, ensurePostgres } from '../../local/embedded-postgres.ts';
@@ -64,12 +65,10 @@ export async function processPart(
   };
 }
 
-const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
-
 export function authModulePart(authModule: FaultyAuthModule): Part {
   const crash = async () => {
     await authModule.stop();
-    await pause(5_000);
+    await sleep(5_000);
     await authModule.restart();
   };
   return { name: 'auth module', crash, megabytes: () => null, stop: () => authModule.stop() };
@@ -86,7 +85,7 @@ export async function temporalPart(cli: string, name: string): Promise<Part & { 
   let temporal = await startTemporal(options);
   const crash = async () => {
     process.kill(temporal.pid, 'SIGKILL');
-    await pause(3_000);
+    await sleep(3_000);
     temporal = await startTemporal(options);
   };
   return {
@@ -109,7 +108,7 @@ export async function postgresPart(name: string): Promise<Part & { databaseUrl: 
   const crash = async () => {
     // an immediate stop: no checkpoint, every connection is cut, recovery from the log at the start
     process.kill(postgres.identity.pid, 'SIGQUIT');
-    await pause(2_000);
+    await sleep(2_000);
     postgres = await ensurePostgres(options);
   };
   const stop = async () => {

@@ -1,6 +1,6 @@
 import { ApplicationFailure, CompleteAsyncError, TemporalFailure } from '@temporalio/common';
 import type { ActivityInterceptorsFactory } from '@temporalio/worker';
-import { codeOf } from '../error-code.ts';
+import { codeOf, framesOf } from '../error-code.ts';
 
 /**
  * What an activity fails with is kept in the workflow's history and shown in the Temporal UI, and a message may quote
@@ -24,15 +24,6 @@ function withoutMessage(error: unknown): ApplicationFailure {
   const failure = ApplicationFailure.create({ message: code, type: code });
   failure.stack = [code, ...framesOf(error)].join('\n');
   return failure;
-}
-
-/** The lines that say where, after the message, which may be of several lines itself; an error may also quote its cause's. */
-function framesOf(error: unknown): string[] {
-  if (!(error instanceof Error) || error.stack === undefined) return [];
-  const messageAt = error.stack.indexOf(error.message);
-  if (messageAt < 0) return [];
-  const rest = error.stack.slice(messageAt + error.message.length);
-  return rest.split('\n').filter((line) => /^ {4}at .+:\d+:\d+\)?$/.test(line));
 }
 
 const isOfTemporal = (error: unknown): boolean =>

@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import { publicDatabaseError } from '../database.ts';
 import { type ErrorCode, ServiceError, statusOf } from '../errors.ts';
-import { codeOf } from '../error-code.ts';
+import { codeOf, framesOf } from '../error-code.ts';
 import type { ApiContext } from './api-env.ts';
 
 type ErrorStatus = (typeof statusOf)[ErrorCode];
@@ -72,6 +72,10 @@ function problemResponse(c: ApiContext, error: ServiceError): Response {
 export function describeUnknown(error: unknown): Record<string, unknown> {
   if (!(error instanceof Error)) return { name: typeof error };
   const code = 'code' in error && typeof error.code === 'string' ? error.code : undefined;
-  const frames = (error.stack ?? '').split('\n').filter((line) => /^\s+at /.test(line));
-  return { name: error.name, code, message: code === undefined ? error.message : undefined, stack: frames.join('\n') };
+  return {
+    name: error.name,
+    code,
+    message: code === undefined ? error.message : undefined,
+    stack: framesOf(error).join('\n'),
+  };
 }

@@ -51,6 +51,6 @@ async function keep(database: Database, ms: number, organizationId: string | nul
   await rows(
     database.pool,
     sql`insert into ${into} as c (${key}, ahead_ms, observed_at) values (${id}, ${ms}::int, current_instant()) on conflict (${key}) do update
-      set ahead_ms = excluded.ahead_ms, observed_at = excluded.observed_at where excluded.ahead_ms >= c.ahead_ms or c.observed_at < current_instant() - interval '1 hour'`,
+      set ahead_ms = excluded.ahead_ms, observed_at = excluded.observed_at where excluded.ahead_ms >= c.ahead_ms or not (c.${lately})`,
   );
 }

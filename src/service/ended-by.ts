@@ -9,16 +9,17 @@ const byTermination = sql.raw(
 const shown = (column: 'over_at' | 'over_reason', when: RawBuilder<unknown>) =>
   sql`(select v.${sql.ref(column)} from session_states v where ${when} and v.organization_id = s.organization_id and v.id = s.id)`;
 
+const end = (mayBeOver: RawBuilder<unknown>, endedAt: RawBuilder<unknown>) =>
+  sql`ended_at = coalesce(s.ended_at, ${shown('over_at', mayBeOver)}, ${endedAt}),
+    end_reason = coalesce(s.end_reason, ${shown('over_reason', mayBeOver)}, 'terminated')`;
+
 /**
  * Writes down that the session `s` is ended by the termination `t`, as every read has said it: what was stored stays; else
  * since and why its first fence, its grant or the session it was opened from ended it, whoever writes; else by `t`.
  * `mayBeOver`: something other than `t` may have ended it.
  */
-export const endedBy = (mayBeOver: RawBuilder<unknown>) =>
-  sql`ended_at = coalesce(s.ended_at, ${shown('over_at', mayBeOver)}, ${byTermination}),
-    end_reason = coalesce(s.end_reason, ${shown('over_reason', mayBeOver)}, 'terminated')`;
+export const endedBy = (mayBeOver: RawBuilder<unknown>) => end(mayBeOver, byTermination);
 
 /** The same in a statement that does not read the termination `id`. */
 export const endedByTermination = (id: string) =>
-  sql`ended_at = coalesce(s.ended_at, ${shown('over_at', sql`true`)}, (select ${byTermination} from terminations t where t.id = ${id})),
-    end_reason = coalesce(s.end_reason, ${shown('over_reason', sql`true`)}, 'terminated')`;
+  end(sql`true`, sql`(select ${byTermination} from terminations t where t.id = ${id})`);

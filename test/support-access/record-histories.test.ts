@@ -3,20 +3,18 @@
  * against later code. What has one is never recorded again.
  */
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
-import { hostname } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import { describe, it } from 'vitest';
 import type { GrantView } from '../../src/rules/support-access-grant.ts';
 import { type GrantState, grantState, grantWorkflowId, retryNow } from '../../src/workflows/messages.ts';
 import { eventually } from '../harness/client.ts';
+import { withoutRecorder } from '../harness/recorder.ts';
 import { useStack } from '../harness/stack.ts';
 import { fastForward } from '../harness/time-skipping.ts';
 import { days, inMs, minutes, useGrants } from './use-grants.ts';
 
 const directory = fileURLToPath(new URL('histories/', import.meta.url));
-// who recorded is no part of a history: the SDK writes this as `identity`, and names the sticky queue after it
-const recorder = `${process.pid}@${hostname()}`;
 
 describe.runIf(process.env['RECORD_HISTORIES'])('recorded histories', () => {
   const stack = useStack();
@@ -27,7 +25,7 @@ describe.runIf(process.env['RECORD_HISTORIES'])('recorded histories', () => {
     if (existsSync(file)) return;
     mkdirSync(directory, { recursive: true });
     const history = historyToJSON(await grants.workflow(grant).fetchHistory());
-    writeFileSync(file, `${history.replaceAll(recorder, 'recorder')}\n`);
+    writeFileSync(file, `${withoutRecorder(history)}\n`);
   };
   // the row is ahead of the workflow: time that is moved before its timer has begun is lost to that timer
   const untilState = (grant: GrantView, wanted: Pick<GrantState, 'phase' | 'attempt'>) =>

@@ -12,6 +12,11 @@ const shown = async (organizationId: string) => {
 };
 const withAuthModuleAway = (organizationId: string) =>
   stack.authModule.inject({ kind: 'status', status: 503 }, { when: (call) => call.organizationId === organizationId });
+const untilAfter = (instant: string) =>
+  eventually(
+    () => Promise.resolve(Date.now()),
+    (now) => now > Date.parse(instant) + 5,
+  );
 
 it('an end that was shown stays, whichever of two admins has it written down', async () => {
   await signIn(stack, { ...own('two'), chainIds: ['two1'] });
@@ -47,10 +52,7 @@ it('a sign-out that is told of afterwards neither moves the end nor becomes its 
 it('a session that began between a termination and its join has ended with the join, and no end moves by it', async () => {
   const mend = withAuthModuleAway('join');
   const first = await terminate(stack, 'join', 'users/eve/sessions/terminate');
-  await eventually(
-    () => Promise.resolve(Date.now()),
-    (now) => now > Date.parse(first.body.requestedAt) + 5,
-  );
+  await untilAfter(first.body.requestedAt);
   await signIn(stack, { ...own('join'), chainIds: ['join1'] });
   const [active] = await listSessions(stack, 'join', 'eve');
   expect(active).toMatchObject({ id: 's1', status: 'active' });
@@ -66,10 +68,7 @@ it('a session that began between a termination and its join has ended with the j
 it('an end by another fence stays when an earlier termination is joined', async () => {
   const mend = withAuthModuleAway('later');
   const first = await terminate(stack, 'later', 'users/eve/sessions/terminate');
-  await eventually(
-    () => Promise.resolve(Date.now()),
-    (now) => now > Date.parse(first.body.requestedAt) + 5,
-  );
+  await untilAfter(first.body.requestedAt);
   await signIn(stack, { ...own('later'), chainIds: ['later1'] });
   await terminate(stack, 'later', 'sessions/terminate', { body: { exceptSessionIds: ['other'] } });
   const before = await shown('later');

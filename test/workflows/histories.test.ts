@@ -1,11 +1,11 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { hostname } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { historyFromJSON, historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import { DeterminismViolationError } from '@temporalio/workflow';
 import { Worker } from '@temporalio/worker';
 import { describe, expect, inject, it } from 'vitest';
 import { eventually } from '../harness/client.ts';
+import { withoutRecorder } from '../harness/recorder.ts';
 import { useStack } from '../harness/stack.ts';
 import { historyOf, hurry, signIn, terminate, untilVerified } from '../harness/terminations.ts';
 import { terminationWorkflowId } from '../../src/workflows/messages.ts';
@@ -43,8 +43,6 @@ const shapes = {
 };
 
 const fileOf = (shape: string) => fileURLToPath(new URL(`../histories/${shape}.json`, import.meta.url));
-/** Who recorded it is no part of it: the SDK writes this as `identity`, and names the sticky queue after it. */
-const recorder = `${process.pid}@${hostname()}`;
 const replay = (text: string) =>
   Worker.runReplayHistory(
     { workflowBundle: { codePath: inject('workflowBundlePath') }, replayName: 'histories' },
@@ -61,7 +59,7 @@ describe.each(Object.entries(shapes))('%s', (shape, run) => {
     const text = historyToJSON((await historyOf(stack, termination.id)).history);
     await expect(replay(text)).resolves.toBeUndefined();
     if (process.env['RECORD_HISTORIES'] && !existsSync(fileOf(shape)))
-      writeFileSync(fileOf(shape), `${JSON.stringify(JSON.parse(text.replaceAll(recorder, 'recorder')), null, 1)}\n`);
+      writeFileSync(fileOf(shape), `${JSON.stringify(JSON.parse(withoutRecorder(text)), null, 1)}\n`);
   });
 
   it('that was recorded with an earlier version goes on with this one', async () => {
