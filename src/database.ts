@@ -67,7 +67,8 @@ export const ormOptions = ({ statementTimeoutMs = 15_000, connectTimeoutMs = 10_
       emit: 'ts',
       snapshot: false,
       transactional: true,
-      allOrNothing: true,
+      // each in a transaction of its own: one that builds indexes beside running requests is in none
+      allOrNothing: false,
       disableForeignKeys: false,
     },
     logger: () => undefined,

@@ -17,6 +17,7 @@ import { startDispatcher } from './dispatcher/dispatcher.ts';
 import { createSearchAttributes } from './dispatcher/create-search-attributes.ts';
 import { startMetricsServer } from './metrics/metrics-server.ts';
 import { chooseTemporalMetricsAddress } from './metrics/temporal-metrics.ts';
+import { startMarkingExpired } from './retention/mark-expired.ts';
 import { startRetention } from './retention/retention.ts';
 import { temporalLogger } from './temporal-logger.ts';
 import { startTracing } from './tracing/start-tracing.ts';
@@ -58,6 +59,7 @@ export async function startWorker(
           isReady: () => isReady,
         });
   const dispatcher = startDispatcher({ ...dependencies, logger });
+  const expired = startMarkingExpired({ ...dependencies, logger });
   const retention = startRetention({ ...dependencies, logger, sessionRetentionDays: config.sessionRetentionDays });
   const run = async () => {
     try {
@@ -79,7 +81,7 @@ export async function startWorker(
       await connection.close();
     } finally {
       isReady = false;
-      await Promise.all([dispatcher.stop(), retention.stop(), pages?.close()]);
+      await Promise.all([dispatcher.stop(), retention.stop(), expired.stop(), pages?.close()]);
       await dependencies.close();
       await tracing.stop();
     }

@@ -4,7 +4,7 @@ import { type Database, rows } from '../database.ts';
 import { createListener } from '../service/listener.ts';
 import type { Decision, Deliver } from './deliver.ts';
 import { startLoop } from './loop.ts';
-import { sealAudit } from './seal-audit.ts';
+import { createSealAudit } from './seal-audit.ts';
 import { voidLateGrants } from './void-late-grants.ts';
 
 export interface Dispatcher {
@@ -32,7 +32,8 @@ export function startDispatcher({ database, deliver, logger }: DispatcherOptions
     pollMs: POLL_MS,
     logger,
   });
-  const books = startLoop({ name: 'books', work: () => keepBooks(database), pollMs: POLL_MS / 2, logger });
+  const sealAudit = createSealAudit(database);
+  const books = startLoop({ name: 'books', work: () => keepBooks(database, sealAudit), pollMs: POLL_MS / 2, logger });
   const listener = createListener({
     url: database.url,
     channel: 'decisions',
@@ -58,9 +59,9 @@ async function dispatch(database: Database, deliver: Deliver): Promise<boolean> 
 }
 
 /** What nobody waits for: grants that were never activated are voided, and the audit is sealed. */
-async function keepBooks(database: Database): Promise<boolean> {
+async function keepBooks(database: Database, sealAudit: () => Promise<void>): Promise<boolean> {
   await voidLateGrants(database);
-  await sealAudit(database);
+  await sealAudit();
   return false;
 }
 
@@ -75,6 +76,9 @@ const open = {
 };
 
 /**
+ * `(select current_instant())` is read once, before the rows, which makes it the end of a range of the index; a function
+ * that is asked anew for each row only filters.
+ *
  * Takes rows that are due, so that no other process has them in this moment. Undelivered ones come again after 1, 2, 4 …
  * 30 s; silent ones after 1, 2, 4 … 15 min.
  */
@@ -82,8 +86,8 @@ async function claim(database: Database, kind: Decision['kind']): Promise<Decisi
   return rows<Decision>(
     database.pool,
     sql`with due as (
-        select id from ${tables[kind]} where ${open[kind]} and dispatch_after <= current_instant()
-          and (delivered_revision < revision or next_look_at < current_instant() - interval '1 minute')
+        select id from ${tables[kind]} where ${open[kind]} and dispatch_after <= (select current_instant())
+          and (delivered_revision < revision or next_look_at < (select current_instant()) - interval '1 minute')
         order by dispatch_after limit ${BATCH} for update skip locked
       )
       update ${tables[kind]} t set dispatch_count = least(dispatch_count + 1, 30), dispatch_after = current_instant() + case

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import { type Database, row, rows, type Transaction } from '../database.ts';
 
 /** The fields of an audit event that its hash covers, as text, so that no driver's idea of a number or date can change it. */
@@ -45,15 +45,33 @@ export const sealHash = (previousHash: string, e: SealedFields): string =>
 const ORGANIZATIONS_A_ROUND = 20;
 const EVENTS_A_ROUND = 500;
 
-/** Links every audit event that is not yet in its organization's hash chain, one organization at a time; no decision waits for it. */
-export async function sealAudit(database: Database): Promise<void> {
-  const waiting = await rows<{ organization_id: string }>(
-    database.pool,
-    sql`select distinct organization_id from (select organization_id from audit_unsealed limit 5000) q limit ${ORGANIZATIONS_A_ROUND}`,
-  );
-  for (const { organization_id } of waiting)
-    await database.transaction((transaction) => sealOrganization(transaction, organization_id));
+/**
+ * Each call links audit events that are not yet in their organization's hash chain, one organization at a time; no decision
+ * waits for it. The organizations have their turn in the order of their ids, and a turn is bounded: one that floods does
+ * not delay the seals of others.
+ */
+export function createSealAudit(database: Database): () => Promise<void> {
+  let after = '';
+  return async () => {
+    const waiting = await organizationsAfter(database, after);
+    for (const { organization_id } of waiting)
+      await database.transaction((transaction) => sealOrganization(transaction, organization_id));
+    after = waiting.length < ORGANIZATIONS_A_ROUND ? '' : (waiting.at(-1)?.organization_id ?? '');
+  };
 }
+
+/** From one to the next by the index: those that have thousands waiting cost no more than those that have one. */
+const organizationsAfter = (database: Database, after: string): Promise<{ organization_id: string }[]> => {
+  const next = (last: RawBuilder<unknown>) =>
+    sql`(select u.organization_id from audit_unsealed u where u.organization_id > ${last} order by u.organization_id limit 1)`;
+  return rows(
+    database.pool,
+    sql`with recursive waiting (organization_id, n) as (
+        select ${next(sql`${after}`)}, 1
+        union all select ${next(sql`w.organization_id`)}, w.n + 1 from waiting w where w.organization_id is not null and w.n < ${ORGANIZATIONS_A_ROUND}::int
+      ) select organization_id from waiting where organization_id is not null`,
+  );
+};
 
 async function sealOrganization(transaction: Transaction, organizationId: string): Promise<void> {
   const mine = await row<{ locked: boolean }>(
@@ -67,7 +85,9 @@ async function sealOrganization(transaction: Transaction, organizationId: string
   );
   const events = await rows<SealedFields>(
     transaction,
-    sql`select ${sealedColumns} from audit_unsealed u join audit_events e on e.id = u.audit_event_id where u.organization_id = ${organizationId} order by e.at, e.id limit ${EVENTS_A_ROUND}`,
+    sql`select ${sealedColumns} from (
+        select audit_event_id from audit_unsealed where organization_id = ${organizationId} order by audit_event_id limit ${EVENTS_A_ROUND}
+      ) u join audit_events e on e.id = u.audit_event_id order by e.at, e.id`,
   );
   let previousHash = last?.hash ?? genesisHash;
   const seals = events.map((event, n) => {

@@ -15,10 +15,14 @@ export const Session = defineEntity({
     id: p.text().primary(),
     userId: p.text(),
     startedAt: instant(),
+    /** As first recorded; a trigger writes it, and refuses to change it. Lists are ordered by it. */
+    firstStartedAt: instant(),
     recordedAt: instant(),
     fencedFrom: instant().generated('least(started_at, recorded_at) stored'),
     lastSeenAt: instant(),
     expiresAt: instant().nullable(),
+    /** When it left the indexes of active sessions. Whether it is expired only the clock says. */
+    expiryMarkedAt: instant().nullable(),
     endedAt: instant().nullable(),
     endReason: p.enum(sessionEndReasons.filter((reason) => reason !== 'expired')).nullable(),
     terminationId: p.uuid().nullable(),

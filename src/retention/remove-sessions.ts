@@ -22,7 +22,7 @@ export async function nextPageEnd(transaction: Transaction, from: PageEnd): Prom
   const end = await row<PageEnd>(
     transaction,
     sql`select organization_id as "organizationId", id as "sessionId" from sessions
-      where (organization_id, id) > (${from.organizationId}, ${from.sessionId}) order by organization_id, id offset ${PAGE_SIZE - 1} limit 1`,
+      where (organization_id, id) > (${from.organizationId}, ${from.sessionId}) order by organization_id, id offset ${sql.lit(PAGE_SIZE - 1)} limit 1`,
   );
   return end ?? null;
 }
@@ -32,15 +32,39 @@ const inPage = ({ from, to }: RetentionPage) =>
     ? sql`(s.organization_id, s.id) > (${from.organizationId}, ${from.sessionId})`
     : sql`(s.organization_id, s.id) > (${from.organizationId}, ${from.sessionId}) and (s.organization_id, s.id) <= (${to.organizationId}, ${to.sessionId})`;
 
+/**
+ * There is none. Not `not exists`, which PostgreSQL may answer by reading the whole table once for the page: this is
+ * looked up for each row, by an index.
+ */
+const none = (from: string) => `(select 1 from ${from} limit 1) is null`;
+const noTermination = (kind: string, scopeId: string) =>
+  none(
+    `terminations t where t.organization_id = s.organization_id and t.verified_at is null and t.scope_kind = '${kind}' and t.scope_id = ${scopeId}`,
+  );
+
 /** Nobody may still need the row: no termination in whose scope it lies is open, no grant of it is, no chain waits for a confirmation. */
-const nobodyNeedsIt = sql.raw(`not exists (
-    select from terminations t where t.organization_id = s.organization_id and t.verified_at is null and (
-      t.scope_kind = 'user' and t.scope_id = s.user_id or t.scope_kind = 'organization' or t.scope_kind = 'session' and t.scope_id = s.id
-      or t.scope_kind = 'grant' and t.scope_id = s.support_access_grant_id::text))
-  and not exists (select from support_access_grants g where g.id = s.support_access_grant_id and g.settled_at is null)
-  and not exists (
-    select from refresh_token_chains r left join terminations t on t.id = r.termination_id
-    where r.organization_id = s.organization_id and r.session_id = s.id and (r.outcome = 'pending' or t.verified_at is null and r.termination_id is not null))`);
+const nobodyNeedsIt = sql.raw(
+  [
+    noTermination('user', 's.user_id'),
+    noTermination('organization', 's.organization_id'),
+    noTermination('session', 's.id'),
+    noTermination('grant', 's.support_access_grant_id::text'),
+    none('support_access_grants g where g.id = s.support_access_grant_id and g.settled_at is null'),
+    none(`refresh_token_chains r left join terminations t on t.id = r.termination_id
+      where r.organization_id = s.organization_id and r.session_id = s.id and (r.outcome = 'pending' or t.verified_at is null and r.termination_id is not null)`),
+  ].join(' and '),
+);
+const noSessionOpenedFromIt = sql.raw(
+  none(
+    'sessions c where c.parent_organization_id = s.organization_id and c.parent_session_id = s.id and c.termination_id is null',
+  ),
+);
+const notTerminated = sql.raw(
+  none(`session_states v where v.organization_id = s.organization_id and v.id = s.id and v.over_reason = 'terminated'`),
+);
+const hasChains = sql.raw(
+  '(select 1 from refresh_token_chains r where r.organization_id = s.organization_id and r.session_id = s.id limit 1) is not null',
+);
 
 /**
  * Removes sessions that signed out, were rejected or expired so long ago, with their chains; never one that a termination
@@ -49,12 +73,11 @@ const nobodyNeedsIt = sql.raw(`not exists (
 export async function removeOldSessions(transaction: Transaction, page: RetentionPage): Promise<number> {
   const removed = await rows(
     transaction,
-    sql`with clock as materialized (select current_instant() as now), due as materialized (
-        select s.organization_id, s.id from sessions s, clock
-        where ${inPage(page)} and s.termination_id is null and coalesce(s.ended_at, s.expires_at) < now - ${page.days} * interval '1 day' and ${nobodyNeedsIt}
-          and not exists (select from sessions c where c.parent_organization_id = s.organization_id and c.parent_session_id = s.id and c.termination_id is null)
-          and not exists (select from session_states v where v.organization_id = s.organization_id and v.id = s.id and v.over_reason = 'terminated')
-        order by s.organization_id, s.id for update of s skip locked
+    sql`with due as materialized (
+        select s.organization_id, s.id from sessions s
+        where ${inPage(page)} and s.termination_id is null and coalesce(s.ended_at, s.expires_at) < (select current_instant()) - ${page.days} * interval '1 day' and ${nobodyNeedsIt}
+          and ${noSessionOpenedFromIt} and ${notTerminated}
+        order by s.organization_id, s.id limit ${sql.lit(PAGE_SIZE)} for update of s skip locked
       ), chains as (
         delete from refresh_token_chains r using due where r.organization_id = due.organization_id and r.session_id = due.id
       )
@@ -70,12 +93,12 @@ export async function removeOldSessions(transaction: Transaction, page: Retentio
 export async function clearTerminatedSessions(transaction: Transaction, page: RetentionPage): Promise<number> {
   const cleared = await rows(
     transaction,
-    sql`with clock as materialized (select current_instant() as now), due as materialized (
-        select s.organization_id, s.id from clock, sessions s join terminations own on own.id = s.termination_id and own.verified_at is not null
-        where ${inPage(page)} and s.ended_at < now - ${page.days} * interval '1 day' and ${nobodyNeedsIt}
+    sql`with due as materialized (
+        select s.organization_id, s.id from sessions s
+        where (select verified_at from terminations own where own.id = s.termination_id) is not null and ${inPage(page)} and s.ended_at < (select current_instant()) - ${page.days} * interval '1 day' and ${nobodyNeedsIt}
           and (s.ip_address is not null or s.user_agent is not null or s.client is not null or s.authentication_methods <> '{}'
-            or exists (select from refresh_token_chains r where r.organization_id = s.organization_id and r.session_id = s.id))
-        order by s.organization_id, s.id for update of s skip locked
+            or ${hasChains})
+        order by s.organization_id, s.id limit ${sql.lit(PAGE_SIZE)} for update of s skip locked
       ), chains as (
         delete from refresh_token_chains r using due where r.organization_id = due.organization_id and r.session_id = due.id
       )

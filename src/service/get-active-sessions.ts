@@ -8,7 +8,7 @@ import { pageOf } from './pages.ts';
 import { textArray } from './text-array.ts';
 import { createReadSessions, type SessionRow } from './read-sessions.ts';
 
-/** A user's sessions in the caller's organization, newest activity first; a user unknown here has none. */
+/** A user's sessions in the caller's organization, newest start first, as first recorded: no page loses one that is used meanwhile. A user unknown here has none. */
 export function createGetActiveSessions({
   database,
 }: {
@@ -23,7 +23,7 @@ export function createGetActiveSessions({
     return pageOf(
       found,
       limit,
-      (r) => ({ at: toInstant(r.last_seen_at), id: r.id }),
+      (r) => ({ at: toInstant(r.first_started_at), id: r.id }),
       (r) => view(r, userId, context),
     );
   };

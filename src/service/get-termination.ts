@@ -1,11 +1,13 @@
 import { sql } from 'kysely';
-import { type Database, rows } from '../database.ts';
+import type { Database } from '../database.ts';
 import { notFound } from '../errors.ts';
 import { isUuid } from '../rules/identifier.ts';
 import type { TerminationView } from '../rules/termination.ts';
 import type { ChangeFeed } from './change-feed.ts';
 import type { SessionManagementService } from './index.ts';
+import { listRows } from './list-rows.ts';
 import { requireLiveGrant } from './live-grant.ts';
+import { newestById } from './newest-of.ts';
 import { pageOf } from './pages.ts';
 import { readTermination, terminationColumns, type TerminationRow, terminationView } from './termination-view.ts';
 
@@ -37,10 +39,10 @@ export const createListTerminations =
   ({ database, accessTokenTtlSeconds }: TerminationReading): SessionManagementService['listTerminations'] =>
   async (context, { limit = 50, after = null } = {}) => {
     await requireLiveGrant(database.pool, context);
-    const found = await rows<TerminationRow>(
+    const { where, orderBy } = newestById('t', context.organizationId, after);
+    const found = await listRows<TerminationRow>(
       database.pool,
-      sql`select ${terminationColumns} from terminations where organization_id = ${context.organizationId}
-        and ${after === null ? sql`true` : sql`id < ${after.id}::uuid`} order by id desc limit ${limit + 1}`,
+      sql`select ${terminationColumns} from terminations t where ${where} order by ${orderBy} limit ${limit + 1}`,
     );
     return pageOf(
       found,

@@ -1,10 +1,12 @@
 import { sql } from 'kysely';
-import { type Database, rows } from '../database.ts';
+import type { Database } from '../database.ts';
 import type { AdminContext } from '../rules/access.ts';
 import type { AuditAction, AuditEventView, AuditSubject } from '../rules/audit.ts';
 import type { Actor } from '../rules/termination.ts';
+import { rangeOf } from './audit-range.ts';
 import type { AuditFilter, PagePosition, SessionManagementService } from './index.ts';
 import { toInstant } from './instants.ts';
+import { listRows } from './list-rows.ts';
 import { requireLiveGrant } from './live-grant.ts';
 import { pageOf } from './pages.ts';
 
@@ -26,8 +28,11 @@ export const createListAuditEvents =
   ({ database }: { database: Database }): SessionManagementService['listAuditEvents'] =>
   async (context, { limit = 50, after = null, ...filter } = {}) => {
     const found = await read(database, context, filter, after, limit + 1);
-    return pageOf(found, limit, (r) => ({ at: null, id: r.id }), view);
+    return pageOf(found, limit, placeOf, view);
   };
+
+/** Instant and id never change, and the instant is what a caller bounds: one index orders the list and holds the range. */
+const placeOf = ({ at, id }: AuditRow): PagePosition => ({ at: toInstant(at), id });
 
 const EXPORT_PAGE = 500;
 
@@ -44,7 +49,7 @@ export const createExportAuditEvents = ({
       for (const event of found) yield view(event);
       const last = found.at(-1);
       if (last === undefined || found.length < EXPORT_PAGE) return;
-      after = { at: null, id: last.id };
+      after = placeOf(last);
     }
   };
 
@@ -56,20 +61,12 @@ async function read(
   count: number,
 ): Promise<AuditRow[]> {
   await requireLiveGrant(database.pool, context);
-  const where = [
-    sql`e.organization_id = ${context.organizationId}`,
-    ...(filter.action === undefined ? [] : [sql`e.action = ${filter.action}`]),
-    ...(filter.actorId === undefined ? [] : [sql`e.actor ->> 'id' = ${filter.actorId}`]),
-    ...(filter.subjectId === undefined ? [] : [sql`e.subject_id = ${filter.subjectId}`]),
-    ...(filter.from === undefined ? [] : [sql`e.at >= ${filter.from}::timestamptz`]),
-    ...(filter.to === undefined ? [] : [sql`e.at < ${filter.to}::timestamptz`]),
-    ...(after === null ? [] : [sql`e.id < ${after.id}::uuid`]),
-  ];
-  return rows<AuditRow>(
+  const { where, orderBy } = rangeOf(context.organizationId, filter, after);
+  return listRows<AuditRow>(
     database.pool,
     sql`select e.id, e.at, e.action, e.actor, e.subject_kind, e.subject_id, e.reason, e.details, s.hash, s.previous_hash
       from audit_events e left join audit_seals s on s.audit_event_id = e.id
-      where ${sql.join(where, sql` and `)} order by e.id desc limit ${count}`,
+      where ${where} order by ${orderBy} limit ${count}`,
   );
 }
 

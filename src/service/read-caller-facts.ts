@@ -44,18 +44,16 @@ export function createReadCallerFacts({ database }: { database: Database }) {
  */
 function factsOf(questions: readonly Question[]): RawBuilder<FactsRow> {
   const column = <T>(of: (claims: TokenClaims) => T) => questions.map(({ claims }) => of(claims));
-  return sql<FactsRow>`with questions as (
+  return sql<FactsRow>`with asked as (
       select *, coalesce(token_organization_id, organization_id) as home_id
       from unnest(${questions.map((question) => question.organizationId)}::text[], ${column((c) => c.subject)}::text[], ${column((c) => c.sessionId)}::text[],
         ${column((c) => c.organizationId)}::text[], ${column((c) => uuidOrNull(c.supportAccessGrantId))}::uuid[], ${column((c) => c.supportAccessGrantId !== null)}::boolean[],
         ${column((c) => new Date(c.authenticatedAtMs).toISOString())}::timestamptz[])
         with ordinality as q (organization_id, subject, session_id, token_organization_id, token_grant_id, has_token_grant, began_at, n)
+    ), questions as materialized (
+      select *, began_at - ${knownAheadMs(sql`asked.home_id`)} * interval '1 millisecond' as fenced_from from asked
     )
-    select coalesce(own.is_ended, exists (
-        select from terminations t where t.organization_id in (q.home_id, case when q.has_token_grant then q.organization_id else q.home_id end)
-          and t.cutoff >= q.began_at - ${knownAheadMs(sql`q.home_id`)} * interval '1 millisecond'
-          and ((t.scope_kind = 'user' and t.scope_id = q.subject) or (t.scope_kind = 'organization' and t.scope_id = t.organization_id))
-          and q.session_id <> all (t.kept_session_ids))) as own_session_ended,
+    select coalesce(own.is_ended, ${isFencedIn('home_id')} or (q.has_token_grant and (${isFencedIn('organization_id')}))) as own_session_ended,
       own.grant_id as session_grant_id, live.id as live_grant_id
     from questions q
     cross join lateral (
@@ -65,12 +63,20 @@ function factsOf(questions: readonly Question[]): RawBuilder<FactsRow> {
         or (s.organization_id = q.organization_id and s.user_id = q.subject and s.support_access_grant_id is not null))
     ) own
     left join lateral (
-      select g.id from support_access_grants g where g.organization_id = q.organization_id and ${grantIsLive} and (g.user_id is null or g.user_id = q.subject)
+      select g.id from support_access_grants g where g.organization_id = q.organization_id and ${grantIsLive} and coalesce(g.user_id, '') in ('', q.subject)
         and ((own.grant_id is null and not q.has_token_grant) or g.id = coalesce(own.grant_id, q.token_grant_id))
       order by g.expires_at desc limit 1
     ) live on true
     order by q.n`;
 }
+
+/** One range of an index for each kind of fence, which begins where the session does: past fences, however many, are not read. */
+const isFencedIn = (organization: 'home_id' | 'organization_id') => {
+  const isFenced = (kind: string, scopeId: string) =>
+    `exists (select from terminations t where t.organization_id = q.${organization} and t.scope_kind = '${kind}' and t.scope_id = q.${scopeId}
+      and t.cutoff >= q.fenced_from and q.session_id <> all (t.kept_session_ids))`;
+  return sql.raw(`${isFenced('user', 'subject')} or ${isFenced('organization', organization)}`);
+};
 
 /** A claim that is not a grant's id matches no grant; it must not make the statement fail. */
 const uuidOrNull = (text: string | null): string | null => (text !== null && isUuid(text) ? text : null);

@@ -1,8 +1,9 @@
 import { type RawBuilder, sql } from 'kysely';
-import { type Database, rows } from '../database.ts';
+import type { Database } from '../database.ts';
 import type { SessionEndReason, SessionStatus } from '../rules/session.ts';
 import { createBatch } from './batch.ts';
 import type { PagePosition } from './index.ts';
+import { listRows } from './list-rows.ts';
 
 /** Of an active session nothing is over, and where only those are read it is not asked for. */
 interface Over {
@@ -20,6 +21,8 @@ interface Columns {
   n: number;
   id: string;
   started_at: string;
+  /** What lists are ordered by: no event that comes later changes it. */
+  first_started_at: string;
   last_seen_at: string;
   effective_expires_at: string | null;
   ip_address: string | null;
@@ -46,10 +49,11 @@ interface Question {
 export type ReadSessions = (status: ListedStatus, question: Question) => Promise<readonly SessionRow[]>;
 type ListedStatus = keyof typeof condition;
 
-// Spelled out for each status, so that the planner can walk the index that holds just these rows.
+// Spelled out for each status, so that the planner can walk the index that holds just these rows. A marked row has expired,
+// by more than any clock is set back; whether another one has is the clock's to say.
 const condition = {
   active: sql.raw(
-    'ended_at is null and over_at is null and (effective_expires_at is null or effective_expires_at > current_instant())',
+    'ended_at is null and expiry_marked_at is null and over_at is null and (effective_expires_at is null or effective_expires_at > current_instant())',
   ),
   ended: sql.raw('(over_at is not null or effective_expires_at <= current_instant())'),
   all: sql.raw('true'),
@@ -60,7 +64,7 @@ const lanes = 2;
 const size = 8;
 
 /**
- * Sessions of one user with their chains, newest activity first. To begin and end such a statement costs PostgreSQL a
+ * Sessions of one user with their chains, newest start first. To begin and end such a statement costs PostgreSQL a
  * quarter of what a page does, so pages that are asked for at once share one: the same statement for each status, with
  * and without a position to go on from, so that either walks an index from where the page begins.
  */
@@ -79,7 +83,8 @@ async function read(
   goesOn: boolean,
 ): Promise<SessionRow[][]> {
   const pages: SessionRow[][] = questions.map(() => []);
-  for (const row of await rows(database.pool, pagesStatement(questions, status, goesOn))) pages[row.n - 1]?.push(row);
+  for (const row of await listRows(database.pool, pagesStatement(questions, status, goesOn)))
+    pages[row.n - 1]?.push(row);
   return pages;
 }
 
@@ -93,14 +98,14 @@ export function pagesStatement(
     ? {
         arrays: sql`, ${questions.map(({ after }) => after?.at)}::timestamptz[], ${questions.map(({ after }) => after?.id)}::text[]`,
         names: sql`, after_at, after_id`,
-        condition: sql`(last_seen_at, s.id) < (q.after_at, q.after_id)`,
+        condition: sql`(first_started_at, s.id) < (q.after_at, q.after_id)`,
       }
     : { arrays: sql``, names: sql``, condition: sql`true` };
   return sql<SessionRow>`select q.n::int, page.*
     from unnest(${questions.map(({ organizationId }) => organizationId)}::text[], ${questions.map(({ userId }) => userId)}::text[],
       ${questions.map(({ limit }) => limit)}::int[]${position.arrays}) with ordinality as q (organization_id, user_id, most${position.names}, n)
     cross join lateral (
-      select s.id, started_at, last_seen_at, effective_expires_at, ip_address, user_agent, client,
+      select s.id, started_at, first_started_at, last_seen_at, effective_expires_at, ip_address, user_agent, client,
         authentication_methods::text, support_access_grant_id, alive, dead${status === 'active' ? sql`` : overColumns}
       from session_states_of(q.organization_id, q.user_id) s
       -- a chain is alive until the Auth Module confirmed it dead
@@ -109,7 +114,7 @@ export function pagesStatement(
         from refresh_token_chains c where c.organization_id = q.organization_id and c.user_id = q.user_id and c.session_id = s.id
       ) chains
       where ${condition[status]} and ${position.condition}
-      order by last_seen_at desc, s.id desc limit q.most
+      order by first_started_at desc, s.id desc limit q.most
     ) page
-    order by q.n, last_seen_at desc, id desc`;
+    order by q.n, first_started_at desc, id desc`;
 }

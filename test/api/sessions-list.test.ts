@@ -199,7 +199,7 @@ describe('paging', () => {
 });
 
 describe('order and status', () => {
-  it('newest activity first: a refresh moves its session up', async () => {
+  it('newest start first: a refresh shows as activity and moves nothing', async () => {
     const own = { organizationId: 'ordered', userId: 'grace' };
     await report(
       stack,
@@ -209,7 +209,25 @@ describe('order and status', () => {
     await report(stack, [
       event('session.refreshed', { ...own, sessionId: 's3', startedAt: minutesAgo(30), occurredAt: minutesAgo(1) }),
     ]);
-    expect(ids(await walk('ordered', 'grace', 50))).toEqual(['s3', 's1', 's2']);
+    const listed = await walk('ordered', 'grace', 50);
+    expect(ids(listed)).toEqual(['s1', 's2', 's3']);
+    expect(listed[2]?.lastSeenAt.slice(0, 16)).toBe(minutesAgo(1).slice(0, 16));
+  });
+
+  it('the order is that of the starts as first recorded: an earlier start that is told later is shown, and moves nothing', async () => {
+    const own = { organizationId: 'restarted', userId: 'grace' };
+    await report(
+      stack,
+      [3, 2, 1].map((n) => started({ ...own, sessionId: `s${n}`, startedAt: minutesAgo(10 * n) })),
+    );
+    const earlier = minutesAgo(60);
+    await report(stack, [started({ ...own, sessionId: 's1', startedAt: earlier })]);
+    const listed = await walk('restarted', 'grace', 1);
+    expect(ids(listed)).toEqual(['s1', 's2', 's3']);
+    expect(listed[0]?.startedAt).toBe(earlier);
+    await expect(
+      stack.database.query(`update sessions set first_started_at = now() where organization_id = 'restarted'`),
+    ).rejects.toThrow(/never changes/);
   });
 
   it('`active`, `ended` and `all` part the sessions, and expiry is read by the clock alone', async () => {

@@ -1,3 +1,4 @@
+import pg from 'pg';
 import { expect, it, vi } from 'vitest';
 import { call } from '../harness/client.ts';
 import { report, started } from '../harness/events.ts';
@@ -57,5 +58,39 @@ it('a list that fails by itself fails nobody who shares its statement', async ()
   await makeListsOf('broken', `raise exception 'canceling statement due to statement timeout' using errcode = '57014'`);
   const list = await listsOf('sharing');
   const answers = await Promise.all(Array.from({ length: 40 }, (_, n) => list(n % 4 === 1 ? 'broken' : 'quick')));
-  expect(answers.map(({ status }) => status)).toEqual(answers.map((_, n) => (n % 4 === 1 ? 500 : 200)));
+  expect(answers.map(({ status }) => status)).toEqual(answers.map((_, n) => (n % 4 === 1 ? 503 : 200)));
+});
+
+it('a list that takes more than five seconds is refused with the hint to narrow it, and leaves its connection as it was', async () => {
+  await report(stack, [started({ organizationId: 'endless', userId: 'quick', sessionId: 'of-quick' })]);
+  await makeListsOf('endless', `perform pg_sleep(3600)`);
+  const list = await listsOf('endless');
+  const began = performance.now();
+  const { status, body, headers } = await list('endless');
+  expect({ status, code: body['code'], retryAfter: headers.get('retry-after') }).toEqual({
+    status: 503,
+    code: 'database-unavailable',
+    retryAfter: '5',
+  });
+  expect(body['detail']).toMatch(/narrow/);
+  expect(performance.now() - began).toBeGreaterThan(4_500);
+  expect((await list('quick')).status).toBe(200);
+  expect(
+    await stack.database.query(
+      `select 1 from pg_stat_activity where datname = current_database() and wait_event = 'PgSleep'`,
+    ),
+  ).toEqual([]);
+});
+
+it('so is the audit, whatever holds it up', async () => {
+  const holder = new pg.Client({ connectionString: stack.database.url });
+  await holder.connect();
+  try {
+    await holder.query('begin; lock table audit_seals in access exclusive mode');
+    const token = await observer(stack, 'endless');
+    const answer = await call(stack, 'GET', '/v1/organizations/endless/audit-events', { token });
+    expect({ status: answer.status, code: answer.body['code'] }).toEqual({ status: 503, code: 'database-unavailable' });
+  } finally {
+    await holder.end();
+  }
 });

@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import { row } from '../../database.ts';
 import { type PassState, takeCalls } from './pass.ts';
 import type { TerminationActivityOptions } from './pass-result.ts';
-import { type TerminationWork, unclaimed, unconfirmed } from './work.ts';
+import { isThereA, type TerminationWork, unclaimed, unconfirmed } from './work.ts';
 
 /**
  * The one write that says "completed": only for the revision that was swept, only with nothing pending, with its audit
@@ -20,8 +20,7 @@ export async function completeTermination(
           next_look_at = current_instant() + ${verifyAfterSeconds} * interval '1 second',
           dispatch_after = current_instant() + (${verifyAfterSeconds} + 60) * interval '1 second', dispatch_count = 0
         where id = ${work.id} and revision = ${work.revision} and status = 'running' and sessions_pending = 0 and chains_pending = 0
-          and not exists (select from sessions s where ${unclaimed(work)})
-          and not exists (select from sessions s where ${unconfirmed(work)})
+          and not ${isThereA(unclaimed(work))} and not ${isThereA(unconfirmed(work))}
         returning *
       ), fact as (
         insert into audit_events (organization_id, at, action, actor, subject_kind, subject_id, details)

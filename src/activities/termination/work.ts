@@ -1,4 +1,4 @@
-import { sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import { type Database, row, rows } from '../../database.ts';
 import { knownAheadMs } from '../../service/auth-module-clock.ts';
 import type { TerminationScopeKind, TerminationStatus } from '../../rules/termination.ts';
@@ -28,7 +28,7 @@ export interface TerminationWork {
   now(): number;
 }
 
-const unclaimedHere = sql.raw('s.organization_id = terminations.organization_id and s.termination_id is null');
+const unclaimedHere = sql.raw('s.organization_id = t.organization_id and s.termination_id is null');
 
 export async function readWork(database: Database, id: string): Promise<TerminationWork | undefined> {
   const work = await row<Omit<TerminationWork, 'now'> & { readAt: number }>(
@@ -36,12 +36,11 @@ export async function readWork(database: Database, id: string): Promise<Terminat
     sql`select id, organization_id as "organizationId", scope_kind as "scopeKind", scope_id as "scopeId", cutoff, kept_session_ids as "keptSessionIds",
         status, revision, verified_at is not null as verified, sessions_pending as "sessionsPending", chains_pending as "chainsPending",
         (extract(epoch from current_instant() - completed_at) * 1000)::float8 as "completedMsAgo",
-        exists (select from sessions s where s.parent_organization_id = terminations.organization_id and s.parent_session_id is not null and s.termination_id is null) as "mayHaveSupportSessions",
-        exists (select from terminations o where o.organization_id = terminations.organization_id and o.id <> terminations.id and o.scope_kind in ('user', 'organization'))
-          or exists (select from sessions s where ${unclaimedHere} and s.support_access_grant_id is not null)
-          or exists (select from sessions s where ${unclaimedHere} and s.parent_session_id is not null) as "mayBeOver",
-        ${knownAheadMs(sql`terminations.organization_id`)}::float8 as "clockAheadMs", (extract(epoch from current_instant()) * 1000)::float8 as "readAt"
-      from terminations where id = ${id}::uuid`,
+        exists (select from sessions s where s.parent_organization_id = t.organization_id and s.parent_session_id is not null and s.termination_id is null) as "mayHaveSupportSessions",
+        exists (select from terminations o where o.organization_id = t.organization_id and o.id <> t.id and o.scope_kind in ('user', 'organization'))
+          or exists (select from sessions s where ${unclaimedHere} and (s.support_access_grant_id is not null or s.parent_session_id is not null)) as "mayBeOver",
+        ${knownAheadMs(sql`t.organization_id`)}::float8 as "clockAheadMs", (extract(epoch from current_instant()) * 1000)::float8 as "readAt"
+      from terminations t where id = ${id}::uuid`,
   );
   const began = performance.now();
   return work && { ...work, now: () => work.readAt + performance.now() - began };
@@ -119,12 +118,19 @@ const inScope = (work: TerminationWork) => {
 /** The sessions `s` in scope, at or before the cutoff, that no termination has yet. */
 export const unclaimed = (work: TerminationWork) => sql`s.termination_id is null and ${inScope(work)}`;
 
+/**
+ * Whether there is one of these sessions `s`. Not `exists`, of which PostgreSQL expects that any row will do, so that it
+ * begins to read the whole table: the first in the order of an index, or none.
+ */
+export const isThereA = (which: RawBuilder<unknown>) =>
+  sql`(select 1 from sessions s where ${which} order by s.fenced_from limit 1) is not null`;
+
 /** Those whose sign-in the Auth Module has not confirmed as ended, whichever termination has them. */
 export const unconfirmed = (work: TerminationWork) => sql`s.sign_in_outcome = 'pending' and ${inScope(work)}`;
 
-/** Where the next page begins, in the order of the index that holds the sessions without a termination. */
+/** Where the next page begins, in the order of the indexes that hold what no termination has, as far as the cutoff reaches. */
 export interface Position {
-  userId: string;
+  fencedFrom: string;
   id: string;
 }
 
@@ -138,21 +144,26 @@ export async function nextPage(
   work: TerminationWork,
   after: Position | null,
 ): Promise<{ pages: Page[]; last: Position } | null> {
-  const found = await rows<Item & { userId: string; n: number }>(
+  const found = await rows<Item & { fencedFrom: string | null; n: number }>(
     database.pool,
     sql`with page as materialized (
-        select s.user_id, s.id, row_number() over (order by s.user_id, s.id)::int as n from sessions s
-        where ${unclaimed(work)} and ${after === null ? sql`true` : sql`(s.user_id, s.id) > (${after.userId}, ${after.id})`}
-        order by s.user_id, s.id limit ${PAGE_SIZE}
+        select s.user_id, s.id, s.fenced_from, row_number() over (order by s.fenced_from, s.id)::int as n from sessions s
+        where ${unclaimed(work)} and ${after === null ? sql`true` : sql`(s.fenced_from, s.id) > (${after.fencedFrom}::timestamptz, ${after.id})`}
+        order by s.fenced_from, s.id limit ${sql.lit(PAGE_SIZE)}
       )
-      select 'session' as kind, id, user_id as "userId", n from page
+      select 'session' as kind, id, fenced_from as "fencedFrom", n from page
       union all
-      select 'chain', r.id, r.user_id, 0 from page join refresh_token_chains r
-        on r.organization_id = ${work.organizationId} and r.user_id = page.user_id and r.session_id = page.id and r.termination_id is null`,
+      -- "offset 0": session by session, never by reading all chains
+      select 'chain', r.id, null, 0 from page cross join lateral (
+        select id from refresh_token_chains
+        where organization_id = ${work.organizationId} and user_id = page.user_id and session_id = page.id and termination_id is null offset 0
+      ) r`,
   );
   const last = found.reduce<(typeof found)[number] | undefined>(
     (furthest, item) => (item.n > (furthest?.n ?? 0) ? item : furthest),
     undefined,
   );
-  return last === undefined ? null : { pages: toPages(found), last: { userId: last.userId, id: last.id } };
+  return last == null || last.fencedFrom === null
+    ? null
+    : { pages: toPages(found), last: { fencedFrom: last.fencedFrom, id: last.id } };
 }

@@ -10,7 +10,7 @@ const route = createRoute({
   method: 'get',
   path: '/v1/organizations/{org}/users/{user}/sessions',
   operationId: 'getActiveSessions',
-  summary: 'The sessions of a user, newest activity first',
+  summary: 'The sessions of a user, newest start first',
   tags: ['sessions'],
   request: { params: orgAndUser, query: sessionsQuery },
   responses: {
@@ -35,7 +35,8 @@ export const getActiveSessions = ({ service, cursors }: Dependencies) =>
       const admin = c.get('admin');
       const { user } = c.req.valid('param');
       const { limit, cursor, status } = c.req.valid('query');
-      const scope = { list: 'sessions', organizationId: admin.organizationId, filters: { user, status } };
+      // another name than when lists were ordered by activity: a cursor of then means another place
+      const scope = { list: 'sessions-by-start', organizationId: admin.organizationId, filters: { user, status } };
       const page = await service.getActiveSessions(user, admin, {
         limit,
         status,

@@ -74,12 +74,12 @@ export async function ensureUsers(transaction: Transaction, events: readonly Ses
   await rows(
     transaction,
     sql`insert into organizations (id) select distinct o from jsonb_to_recordset(${people}::jsonb) as p(o text, u text)
-      where not exists (select 1 from organizations where id = o) order by o on conflict do nothing`,
+      where (select 1 from organizations where id = o) is null order by o on conflict do nothing`,
   );
   await rows(
     transaction,
     sql`insert into users (organization_id, id) select o, u from jsonb_to_recordset(${people}::jsonb) as p(o text, u text)
-      where not exists (select 1 from users where organization_id = o and id = u) order by o, u on conflict do nothing`,
+      where (select 1 from users where organization_id = o and id = u) is null order by o, u on conflict do nothing`,
   );
 }
 

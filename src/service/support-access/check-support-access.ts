@@ -58,6 +58,12 @@ const deny = (reason: SupportAccessDecision['reason'], grantId: string | null): 
   maxAgeSeconds: MAX_AGE_SECONDS,
 });
 
+/** For one grantee; each is the end of one range of an index, however many there have been. */
+const latestPastGrant = (grantee: RawBuilder<unknown>) =>
+  sql`select g.id, g.end_reason, g.access_ended_at, g.expires_at from support_access_grants g
+    where live.id is null and session.id is null and g.organization_id = q.organization_id and coalesce(g.user_id, '') = ${grantee} and g.starts_at is not null
+    order by coalesce(g.access_ended_at, g.expires_at) desc limit 1`;
+
 /**
  * Of several live grants the one that ends last, else of the past ones the one that ended last. The past ones are only
  * looked at where none is live: an organization may have very many of them. Ids of sessions are an organization's own:
@@ -83,10 +89,12 @@ function answersTo(questions: readonly Question[]): RawBuilder<CheckRow> {
       order by g.expires_at desc limit 1
     ) live on true
     left join lateral (
-      select g.id, g.end_reason from support_access_grants g
-      where live.id is null and g.organization_id = q.organization_id and g.starts_at is not null
-        and (g.user_id is null or g.user_id = q.user_id) and (session.id is null or g.id = session.support_access_grant_id)
-      order by coalesce(g.access_ended_at, g.expires_at) desc limit 1
+      select p.id, p.end_reason from (
+        select g.id, g.end_reason, g.access_ended_at, g.expires_at from support_access_grants g
+          where live.id is null and session.id is not null and g.organization_id = q.organization_id and g.id = session.support_access_grant_id
+            and g.starts_at is not null and coalesce(g.user_id, '') in ('', q.user_id)
+        union all (${latestPastGrant(sql`''`)}) union all (${latestPastGrant(sql`q.user_id`)})
+      ) p order by coalesce(p.access_ended_at, p.expires_at) desc limit 1
     ) past on true
     order by q.n`;
 }

@@ -1,9 +1,11 @@
 import { sql } from 'kysely';
-import { type Queryable, row, rows } from '../../database.ts';
+import { type Queryable, row } from '../../database.ts';
 import type { GrantEndReason, GrantStatus, GrantView } from '../../rules/support-access-grant.ts';
 import { type Actor, stalledAfterSeconds } from '../../rules/termination.ts';
 import { toInstant, toInstantOrNull } from '../instants.ts';
 import type { PagePosition } from '../index.ts';
+import { listRows } from '../list-rows.ts';
+import { newestById } from '../newest-of.ts';
 import { systemActor } from '../record-audit.ts';
 
 export interface GrantRow {
@@ -62,12 +64,10 @@ export const readGrants = (
   organizationId: string,
   after: PagePosition | null,
   count: number,
-): Promise<GrantRow[]> =>
-  rows<GrantRow>(
-    db,
-    sql`${shownGrants} and g.organization_id = ${organizationId}
-      and ${after === null ? sql`true` : sql`g.id < ${after.id}::uuid`} order by g.id desc limit ${count}`,
-  );
+): Promise<GrantRow[]> => {
+  const { where, orderBy } = newestById('g', organizationId, after);
+  return listRows<GrantRow>(db, sql`${shownGrants} and ${where} order by ${orderBy} limit ${count}`);
+};
 
 export const grantView = (r: GrantRow): GrantView => ({
   id: r.id,
