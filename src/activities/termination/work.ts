@@ -163,7 +163,7 @@ export async function nextPage(
     (furthest, item) => (item.n > (furthest?.n ?? 0) ? item : furthest),
     undefined,
   );
-  return last == null || last.fencedFrom === null
+  return last === undefined || last.fencedFrom === null
     ? null
     : { pages: toPages(found), last: { fencedFrom: last.fencedFrom, id: last.id } };
 }
