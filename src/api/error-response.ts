@@ -4,6 +4,9 @@ import { type ErrorCode, ServiceError, statusOf } from '../errors.ts';
 import { codeOf, framesOf } from '../error-code.ts';
 import type { ApiContext } from './api-env.ts';
 
+/** Fields that one answer names: what a client sends must not decide how much it is sent back. */
+const MAX_FIELD_ERRORS = 20;
+
 type ErrorStatus = (typeof statusOf)[ErrorCode];
 
 /** Headers an answer of this status always has, unless the error brings its own. */
@@ -27,7 +30,7 @@ export const problemDocument = (
   detail,
   code,
   requestId,
-  ...(error?.details.errors && { errors: error.details.errors }),
+  ...(error?.details.errors && { errors: error.details.errors.slice(0, MAX_FIELD_ERRORS) }),
   ...error?.details.extensions,
 });
 

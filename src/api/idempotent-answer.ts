@@ -11,10 +11,11 @@ const acceptableKey = /^[\x21-\x7e]{1,255}$/;
 /** What a stored answer keeps; the request id and the security headers are each answer's own. */
 const keptHeaders = ['content-type', 'location', 'retry-after', 'etag', 'preference-applied'];
 const LONGEST_PLAIN_PATH_BYTES = 600;
+const LONGEST_KEPT_ANSWER_BYTES = 16 * 1024;
 
 /**
  * The `Idempotency-Key` header (IETF draft-ietf-httpapi-idempotency-key-header): the same key and body is done once and
- * answered again with the first answer. Runs after the authorisation, so that a replay shows nothing to who may not see it.
+ * answered again with the first answer; where that was over 16 KiB, with the resource as it then is. Runs after the authorisation, so that a replay shows nothing to who may not see it.
  * `onStoreFailed` hears of an answer that could not be kept; the client gets it all the same.
  */
 export function createIdempotentAnswer(keys: IdempotencyKeys, onStoreFailed: (error: unknown) => void) {
@@ -44,7 +45,8 @@ export function createIdempotentAnswer(keys: IdempotencyKeys, onStoreFailed: (er
     await next();
     const { status } = c.res;
     try {
-      if (isStored(status, c.error)) await keys.finish(scope, reservationId, await answerOf(c.res));
+      const answer = isStored(status, c.error) ? await answerOf(c.res) : undefined;
+      if (answer !== undefined && isShort(answer)) await keys.finish(scope, reservationId, answer);
       else await keys.release(scope, reservationId);
     } catch (error) {
       onStoreFailed(error);
@@ -72,6 +74,8 @@ function isStored(status: number, error: Error | undefined): boolean {
   if (status === 401 || status === 403 || status === 429 || status >= 500) return false;
   return !(error instanceof ServiceError && error.code === 'idempotency-key-in-use');
 }
+
+const isShort = ({ body }: Answer): boolean => Buffer.byteLength(body) <= LONGEST_KEPT_ANSWER_BYTES;
 
 async function answerOf(response: Response): Promise<Answer> {
   const headers: Record<string, string> = {};

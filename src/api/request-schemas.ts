@@ -52,14 +52,19 @@ export const auditQuery = pageQuery.extend({
 });
 export const noQuery = z.strictObject({});
 
+/** The list is kept with the termination, and read by whoever asks for it. */
+const MAX_KEPT_BYTES = 8 * 1024;
+const isShortInAll = (ids: readonly string[]): boolean => Buffer.byteLength(ids.join('')) <= MAX_KEPT_BYTES;
+
 export const reasonBody = z.strictObject({ reason });
 export const terminateManyBody = z.strictObject({
   reason,
   exceptSessionIds: z
     .array(opaqueId)
     .max(100, 'must be at most 100 sessions')
+    .refine(isShortInAll, `must be at most ${MAX_KEPT_BYTES} bytes in all`)
     .optional()
-    .openapi({ example: [], description: 'Sessions to keep.' }),
+    .openapi({ example: [], description: 'Sessions to keep; at most 8 KiB in all.' }),
   includeOwn: z.boolean().optional().openapi({ description: 'End the caller’s own session too.' }),
 });
 export const createGrantBody = z.strictObject({

@@ -53,6 +53,7 @@ export const terminationSchema = z
     requestedAt: instant,
     requestedBy: actorSchema,
     reason: z.string().nullable(),
+    keptSessionIds: z.array(z.string()).openapi({ description: 'Sessions in scope that go on.' }),
     sessions: z.object({ total: count, pending: count }),
     chains: z.object({ total: count, confirmed: count, alreadyDead: count, pending: count }),
     attempts: count.openapi({ description: 'Calls made to the Auth Module.' }),

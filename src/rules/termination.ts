@@ -42,6 +42,8 @@ export interface TerminationView {
   requestedAt: string;
   requestedBy: Actor;
   reason: string | null;
+  /** Sessions in scope that go on. */
+  keptSessionIds: string[];
   sessions: { total: number; pending: number };
   chains: { total: number; confirmed: number; alreadyDead: number; pending: number };
   attempts: number;

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { sql } from 'kysely';
 import { row, rows, type Transaction } from '../database.ts';
 import { tellAfterCommit } from '../notifications.ts';
@@ -63,7 +64,7 @@ export async function insertTermination(transaction: Transaction, t: NewTerminat
       fact as (
         insert into audit_events (organization_id, at, action, actor, subject_kind, subject_id, reason, details)
         select organization_id, now, fact, ${JSON.stringify(t.requestedBy)}::jsonb, scope_kind, scope_id, ${t.reason},
-          jsonb_build_object('terminationId', id, 'keptSessionIds', to_jsonb(kept_session_ids))
+          jsonb_build_object('terminationId', id) || ${JSON.stringify(keptInAudit(t.keptSessionIds))}::jsonb
         from clock, decided
       )
       select ${terminationColumns} from decided`,
@@ -72,6 +73,15 @@ export async function insertTermination(transaction: Transaction, t: NewTerminat
   if (t.dispatchInMs === 0) wakeDispatcher(transaction);
   return decided;
 }
+
+/**
+ * What the audit keeps of the kept sessions: the list is the termination's own, and a client decides how long it is. The
+ * hash is of the list's JSON as the termination shows it.
+ */
+const keptInAudit = (ids: readonly string[]) => ({
+  keptSessions: ids.length,
+  keptSessionsSha256: createHash('sha256').update(JSON.stringify(ids)).digest('hex'),
+});
 
 const runningAlike = ({ joins = false, organizationId, scope, keptSessionIds }: NewTermination) =>
   joins

@@ -21,6 +21,7 @@ export interface TerminationRow {
   requested_at: string;
   requested_by: Actor;
   reason: string | null;
+  kept_session_ids: string[];
   sessions_total: number;
   sessions_pending: number;
   chains_total: number;
@@ -37,7 +38,7 @@ export interface TerminationRow {
 
 /** Every column that the resource shows, and the revision; `stalled` is read by the clock. */
 export const terminationColumns =
-  sql.raw(`id, organization_id, scope_kind, scope_id, status, revision, cutoff, requested_at, requested_by, reason,
+  sql.raw(`id, organization_id, scope_kind, scope_id, status, revision, cutoff, requested_at, requested_by, reason, kept_session_ids,
   sessions_total, sessions_pending, chains_total, chains_confirmed, chains_already_dead, chains_pending, attempts, last_error_class,
   last_outcome_at, completed_at, verified_at,
   (status = 'running' and progress_at < current_instant() - interval '${stalledAfterSeconds} seconds') as stalled`);
@@ -67,6 +68,7 @@ export function terminationView(r: TerminationRow, accessTokenTtlSeconds: number
     requestedAt: toInstant(r.requested_at),
     requestedBy: r.requested_by,
     reason: r.reason,
+    keptSessionIds: r.kept_session_ids,
     sessions: { total: r.sessions_total, pending: r.sessions_pending },
     chains: {
       total: r.chains_total,

@@ -57,6 +57,7 @@ export const Termination = z
     requestedAt: instant,
     requestedBy: Actor,
     reason: words,
+    keptSessionIds: z.array(opaqueId),
     sessions: z.strictObject({ total: count, pending: count }),
     chains: z.strictObject({ total: count, confirmed: count, alreadyDead: count, pending: count }),
     attempts: count,
