@@ -1,16 +1,18 @@
 /** The API process: configuration → dependencies → app → listen → drain. */
-import { once } from 'node:events';
 import type { Logger } from 'pino';
+import type { Registry } from 'prom-client';
 import { createApp } from './api/app.ts';
 import { createCursors } from './api/cursors.ts';
 import { createIdempotencyKeys } from './api/idempotency.ts';
-import { createHttpServer, drain } from './api/server.ts';
+import { reportDropped } from './api/connections.ts';
+import { createHttpServer } from './api/server.ts';
 import { createSigningKeys } from './api/signing-keys.ts';
 import { createTokenVerifier } from './api/token-verifier.ts';
 import { type Config, ConfigError, loadConfig } from './config.ts';
 import { createLogger } from './create-logger.ts';
 import { buildApiDependencies } from './dependencies.ts';
-import { portOf } from './metrics/port-of.ts';
+import { listen, urlOf } from './listen.ts';
+import { startMetricsServer } from './metrics/metrics-server.ts';
 import { startTracing } from './tracing/start-tracing.ts';
 
 export interface RunningApi {
@@ -23,8 +25,8 @@ export interface RunningApi {
 /** Starts the API; resolves once it listens, rejects where it cannot. Needs no dependency to be up. */
 export async function startApi(config: Config, logger: Logger): Promise<RunningApi> {
   const tracing = await startTracing(config.tracing, 'session-management-api', logger);
-  const dependencies = await buildApiDependencies(config, logger, tracing);
   const draining = new AbortController();
+  const dependencies = await buildApiDependencies(config, logger, { tracing, draining: draining.signal });
   const app = createApp({
     service: dependencies.service,
     callers: dependencies.callerFacts,
@@ -38,23 +40,42 @@ export async function startApi(config: Config, logger: Logger): Promise<RunningA
     logger,
     draining: draining.signal,
   });
-  const server = createHttpServer(app);
-  server.listen(config.http.port, config.http.host);
-  await once(server, 'listening');
-  const port = portOf(server);
-  logger.info({ host: config.http.host, port }, 'api ready');
+  const { server, drain } = createHttpServer(app);
+  reportDropped(server, logger);
+  const close = async () => {
+    await dependencies.close();
+    await tracing.stop();
+  };
+  const { host } = config.http;
+  const serve = async () => {
+    const port = await listen(server, { variable: 'PORT', port: config.http.port, host });
+    const pages = await showMetrics(config, dependencies.metrics, draining.signal);
+    logger.info({ host, port, metricsPort: pages?.port }, 'api ready');
+    return { port, pages };
+  };
+  const { port, pages } = await serve().catch(async (error: unknown) => {
+    await drain(0);
+    await close();
+    throw error;
+  });
   return {
-    url: `http://127.0.0.1:${port}`,
+    url: urlOf(host, port),
     async stop() {
       draining.abort();
       // leaves a little of the grace for the connections
-      await drain(server, config.shutdownGraceSeconds * 850);
-      await dependencies.close();
-      await tracing.stop();
+      await drain(config.shutdownGraceSeconds * 850);
+      await pages?.close();
+      await close();
       logger.info('api stopped');
     },
   };
 }
+
+/** `/metrics` on a port of its own, where one is configured. */
+const showMetrics = async ({ metricsPort, http }: Config, registry: Registry, draining: AbortSignal) =>
+  metricsPort === undefined
+    ? undefined
+    : startMetricsServer({ port: metricsPort, host: http.host, registry, isReady: () => !draining.aborted });
 
 async function main(): Promise<void> {
   const config = loadConfig();

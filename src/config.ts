@@ -4,6 +4,18 @@ import { tracingSettings, tracingVariables } from './tracing/settings.ts';
 const port = z.coerce.number().int().min(0).max(65_535);
 const integer = (min: number, max: number) => z.coerce.number().int().min(min).max(max);
 const url = z.url({ protocol: /^https?$/ });
+/** Origins as a browser sends them: a scheme, a host and, where it is not the scheme's own, a port. */
+const origins = z
+  .string()
+  .default('')
+  .transform((text) => (text.trim() === '' ? [] : text.split(',').map((origin) => origin.trim())))
+  .refine(
+    (all) => all.every(isOrigin),
+    'must be exact origins, separated by commas: https://admin.example.com, no path, no *',
+  );
+
+const isOrigin = (text: string): boolean =>
+  /^https?:[^*]+$/.test(text) && URL.canParse(text) && new URL(text).origin === text;
 const claim = (name: string) => z.string().min(1).default(name);
 
 /** Every variable this service reads, apart from the Temporal SDK's own (TLS, API key). */
@@ -35,6 +47,7 @@ export const environmentSchema = z.object({
   WRITES_PER_MINUTE: integer(0, 1_000_000).default(600),
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
   METRICS_PORT: port.optional(),
+  CORS_ALLOWED_ORIGINS: origins,
   SHUTDOWN_GRACE_SECONDS: integer(1, 600).default(20),
   ...tracingVariables,
 });
@@ -73,6 +86,7 @@ const shape = (e: Environment) => ({
   writesPerMinute: e.WRITES_PER_MINUTE,
   logLevel: e.LOG_LEVEL,
   metricsPort: e.METRICS_PORT,
+  corsAllowedOrigins: e.CORS_ALLOWED_ORIGINS,
   shutdownGraceSeconds: e.SHUTDOWN_GRACE_SECONDS,
   tracing: tracingSettings(e),
 });

@@ -82,7 +82,11 @@ const rejectAfter = (ms: number): Promise<never> =>
   });
 
 /** What the API process needs. */
-export async function buildApiDependencies(config: Config, logger: Logger, tracing: Tracing = noTracing) {
+export async function buildApiDependencies(
+  config: Config,
+  logger: Logger,
+  { tracing, draining }: { tracing: Tracing; draining: AbortSignal },
+) {
   const database = await openDatabase({
     url: config.database.url,
     applicationName: 'session-management-api',
@@ -98,7 +102,15 @@ export async function buildApiDependencies(config: Config, logger: Logger, traci
   );
   const arm = createArmGrant({ client, taskQueue: config.temporal.taskQueue, tracing });
   return {
-    service: createService({ database, changes, deliver, arm, config, onClockDifference: createObserveClock(metrics) }),
+    service: createService({
+      database,
+      changes,
+      deliver,
+      arm,
+      config,
+      draining,
+      onClockDifference: createObserveClock(metrics),
+    }),
     callerFacts: { read: createReadCallerFacts({ database }) },
     database,
     metrics,

@@ -15,6 +15,7 @@ export const statusOf = {
   'grant-exists': 409,
   'grant-ended': 409,
   'idempotency-key-in-use': 409,
+  'request-timeout': 408,
   'length-required': 411,
   'revision-mismatch': 412,
   'payload-too-large': 413,

@@ -15,6 +15,7 @@ import { createLogger } from './create-logger.ts';
 import { buildWorkerDependencies } from './dependencies.ts';
 import { startDispatcher } from './dispatcher/dispatcher.ts';
 import { createSearchAttributes } from './dispatcher/create-search-attributes.ts';
+import { ListenError } from './listen.ts';
 import { startMetricsServer } from './metrics/metrics-server.ts';
 import { chooseTemporalMetricsAddress } from './metrics/temporal-metrics.ts';
 import { startMarkingExpired } from './retention/mark-expired.ts';
@@ -152,7 +153,7 @@ export async function runWorker(overrides: Partial<WorkerOptions> = {}): Promise
 if (import.meta.main) {
   await runWorker().catch((error: unknown) => {
     process.stderr.write(
-      `${error instanceof ConfigError ? error.message : String(error instanceof Error ? (error.stack ?? `${error.name}: ${error.message}`) : error)}\n`,
+      `${error instanceof ConfigError || error instanceof ListenError ? error.message : String(error instanceof Error ? (error.stack ?? `${error.name}: ${error.message}`) : error)}\n`,
     );
     process.exit(1);
   });

@@ -1,6 +1,7 @@
 import { OpenAPIHono } from '@hono/zod-openapi';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
+import type { Config } from '../config.ts';
 import type { SessionManagementService } from '../service/index.ts';
 import { noTracing, type Tracing } from '../tracing/tracing.ts';
 import { type CallerFactsReader, createAdminContext } from './admin-context.ts';
@@ -12,6 +13,7 @@ import { type AskDependencies, createReadiness } from './health.ts';
 import type { IdempotencyKeys } from './idempotency.ts';
 import { createIdempotentAnswer } from './idempotent-answer.ts';
 import { createObserveRequest } from './metrics.ts';
+import { createCrossOrigin, crossOriginPaths } from './cross-origin.ts';
 import { createOpenStream, type OpenStream } from './open-stream.ts';
 import { createRequestContext, refuseMalformed } from './request-context.ts';
 import { changeSupportAccessGrant } from './routes/change-support-access-grant.ts';
@@ -32,10 +34,11 @@ import { terminateAllSessions } from './routes/terminate-all-sessions.ts';
 import { terminateOrganizationSessions } from './routes/terminate-organization-sessions.ts';
 import { terminateSession } from './routes/terminate-session.ts';
 import { watchTermination } from './routes/watch-termination.ts';
+import { createStreamLimit } from './stream-limit.ts';
 import type { VerifyToken } from './token-verifier.ts';
 import { createTraceRequest } from './trace-request.ts';
-import { createUnmatched } from './unmatched.ts';
-import { createWriteLimit } from './write-limit.ts';
+import { createMethodsOf, createUnmatched } from './unmatched.ts';
+import { createShares, createWriteLimit, type TakeShare } from './write-limit.ts';
 
 export interface AppDependencies {
   service: SessionManagementService;
@@ -46,13 +49,15 @@ export interface AppDependencies {
   readiness: AskDependencies;
   metrics?: Registry;
   tracing?: Tracing;
-  config: { writesPerMinute: number };
+  config: Pick<Config, 'writesPerMinute' | 'corsAllowedOrigins' | 'metricsPort'>;
   logger: Logger;
   /** Aborts when the process begins to drain: streams end. */
   draining: AbortSignal;
 }
 
-type EndpointDependencies = AppDependencies & { openStream: OpenStream };
+type EndpointDependencies = AppDependencies & { openStream: OpenStream; takeOrganizationWide: TakeShare };
+
+const ORGANIZATION_WIDE_PER_MINUTE = 30;
 
 /** Every endpoint, in reading order. */
 const createEndpoints = (dependencies: EndpointDependencies): Endpoint[] => [
@@ -86,7 +91,10 @@ export function createApp(dependencies: AppDependencies): OpenAPIHono<ApiEnv> {
   const { idempotency, readiness, metrics, tracing = noTracing, config, logger } = dependencies;
   const app = new OpenAPIHono<ApiEnv>();
   app.use('*', createTraceRequest(tracing));
-  app.use('*', createRequestContext(logger, metrics && createObserveRequest(metrics)), refuseMalformed);
+  app.use('*', createRequestContext(logger, metrics && createObserveRequest(metrics)));
+  const methodsOf = createMethodsOf(app);
+  for (const path of crossOriginPaths) app.use(path, createCrossOrigin(config.corsAllowedOrigins, methodsOf));
+  app.use('*', refuseMalformed);
   const shared = {
     adminContext: createAdminContext(dependencies),
     limitWrites: createWriteLimit(config.writesPerMinute),
@@ -94,11 +102,19 @@ export function createApp(dependencies: AppDependencies): OpenAPIHono<ApiEnv> {
       logger.warn({ error: describeUnknown(error) }, 'an answer could not be kept for its idempotency key'),
     ),
   };
-  for (const endpoint of createEndpoints({ ...dependencies, openStream: createOpenStream(dependencies) }))
-    register(app, shared, endpoint);
-  registerOperationPages(app, { readiness: createReadiness(readiness, logger), metrics });
+  const endpoints = createEndpoints({
+    ...dependencies,
+    openStream: createOpenStream({ ...dependencies, takeStreamPlace: createStreamLimit() }),
+    takeOrganizationWide: createShares(ORGANIZATION_WIDE_PER_MINUTE),
+  });
+  for (const endpoint of endpoints) register(app, shared, endpoint);
+  registerOperationPages(app, {
+    readiness: createReadiness(readiness, logger),
+    // a port of their own is for who may not reach this one, and the other way round
+    metrics: config.metricsPort === undefined ? metrics : undefined,
+  });
   registerDocumentation(app);
-  app.notFound(createUnmatched(app));
+  app.notFound(createUnmatched(methodsOf));
   app.onError(createErrorResponse(logger));
   return app;
 }

@@ -17,6 +17,8 @@ interface Definition<R extends RouteConfig> {
   handler: RouteHandler<R, ApiEnv>;
   /** Default: 64 KiB. */
   maxBodyBytes?: number;
+  /** How long the body may take to arrive. Default: 10 s. */
+  bodyWithinMs?: number;
   /** Set where `Idempotency-Key` is accepted. */
   showDecided?: ShowDecided;
   /** What the decision itself can refuse, beside what the shared steps do. */
@@ -43,12 +45,13 @@ export interface SharedSteps {
 }
 
 const DEFAULT_MAX_BODY_BYTES = 64 * 1024;
+const DEFAULT_BODY_WITHIN_MS = 10_000;
 
 /** Registers an endpoint and its documentation. Every request takes the same steps in the same order. */
 export function register(
   app: OpenAPIHono<ApiEnv>,
   shared: SharedSteps,
-  { route, operation, handler, maxBodyBytes, showDecided, refusals }: Endpoint,
+  { route, operation, handler, maxBodyBytes, bodyWithinMs, showDecided, refusals }: Endpoint,
 ): void {
   const path = route.path.replaceAll(/\{(\w+)\}/g, ':$1');
   const body = bodySchema(route);
@@ -58,7 +61,7 @@ export function register(
     route.method !== 'get' && shared.limitWrites,
     readPath(route.path),
     readQuery(zodSchema(route.request?.query) ?? noQuery),
-    body !== undefined && readBody(maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES),
+    body !== undefined && readBody(maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES, bodyWithinMs ?? DEFAULT_BODY_WITHIN_MS),
     showDecided !== undefined && shared.idempotent(showDecided),
     body !== undefined && validateBody(body),
   ];

@@ -3,6 +3,8 @@ import { ServiceError } from '../errors.ts';
 import type { ApiContext } from './api-env.ts';
 import { describeUnknown } from './error-response.ts';
 import { guardStream } from './stream-guard.ts';
+import type { TakeStreamPlace } from './stream-limit.ts';
+import { callerInOrganization } from './write-limit.ts';
 
 /** Opens a body of text that `make` yields; its signal aborts when the stream must end. */
 export type OpenStream = (
@@ -14,6 +16,7 @@ export type OpenStream = (
 const END_WITHIN_MS = 1_000;
 
 interface Dependencies {
+  takeStreamPlace: TakeStreamPlace;
   draining: AbortSignal;
   logger: Logger;
 }
@@ -23,9 +26,13 @@ interface Dependencies {
  * refusal is an answer of its own; where the source fails later the connection is broken off, so that nobody takes a
  * part for the whole. A `HEAD` request has no body, so nothing more is made.
  */
-export function createOpenStream({ draining, logger }: Dependencies): OpenStream {
+export function createOpenStream({ takeStreamPlace, draining, logger }: Dependencies): OpenStream {
   return async function openStream(c, make) {
+    const giveBack = takeStreamPlace(callerInOrganization(c.get('admin')));
     const { signal, stop } = guardStream(c, draining);
+    // every end of a stream aborts its guard, also a client's who left before the first part
+    if (signal.aborted) giveBack();
+    else signal.addEventListener('abort', giveBack, { once: true });
     const source = make(signal);
     // destroyed rather than failed: the adapter would write the error's message into the body
     const breakOff = (error?: unknown) => {

@@ -25,7 +25,11 @@ const problemSchema = z
     detail: z.string(),
     code: z.string(),
     requestId: z.string(),
-    errors: z.array(z.object({ pointer: z.string(), message: z.string() })).optional(),
+    errors: z
+      .array(z.object({ pointer: z.string(), message: z.string() }))
+      .max(20)
+      .optional()
+      .openapi({ description: 'The first 20 of them.' }),
   })
   .catchall(z.unknown())
   .openapi('Problem');
@@ -82,7 +86,9 @@ function sharedRefusals(route: RouteConfig, idempotent: boolean): ErrorCode[] {
       : (['role-required'] as const)),
     ...(/\{(?!org)/.test(route.path) ? (['not-found'] as const) : []),
     ...(route.method !== 'get' && route.path.includes('{org}') ? (['rate-limited'] as const) : []),
-    ...(hasBody ? (['length-required', 'payload-too-large', 'unsupported-media-type'] as const) : []),
+    ...(hasBody
+      ? (['request-timeout', 'length-required', 'payload-too-large', 'unsupported-media-type'] as const)
+      : []),
     ...(idempotent ? (['idempotency-key-in-use', 'idempotency-key-reused'] as const) : []),
   ];
 }

@@ -44,15 +44,16 @@ function uniqueParameters(url: string): Record<string, string> {
 
 /**
  * Reads the body's bytes, as many as its declared length allows. A body without a declared length is refused, so that
- * nothing is read that would be refused later; Node's parser holds the sender to the length.
+ * nothing is read that would be refused later; Node's parser holds the sender to the length. One that has not arrived
+ * within the time is refused too, and its connection is closed.
  */
-export function readBody(maxBytes: number): Step {
+export function readBody(maxBytes: number, withinMs: number): Step {
   return async function readBodyBytes(c, next) {
     if (c.req.header('transfer-encoding') !== undefined)
       throw new ServiceError('length-required', 'Send the body with a Content-Length.');
     const tooLarge = () => new ServiceError('payload-too-large', `The body must be at most ${maxBytes} bytes.`);
     if (Number(c.req.header('content-length') ?? 0) > maxBytes) throw tooLarge();
-    const bytes = new Uint8Array(await c.req.arrayBuffer().catch(endedEarly));
+    const bytes = new Uint8Array(await inTime(c.req.arrayBuffer().catch(endedEarly), withinMs));
     if (bytes.length > maxBytes) throw tooLarge();
     if (bytes.length > 0) requireJson(c.req.header('content-type'), c.req.header('content-encoding'));
     c.set('bodyBytes', bytes);
@@ -72,6 +73,22 @@ function requireJson(contentType: string | undefined, contentEncoding: string | 
 const endedEarly = (): never => {
   throw new ServiceError('malformed-request', 'The body ended early.');
 };
+
+/** The body, or the refusal of one that takes too long; what still comes of it is not read. */
+async function inTime(body: Promise<ArrayBuffer>, withinMs: number): Promise<ArrayBuffer> {
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(tooSlow(withinMs)), withinMs);
+  try {
+    return await Promise.race([body, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+const tooSlow = (withinMs: number) =>
+  new ServiceError('request-timeout', `The body must arrive within ${withinMs / 1_000} s.`, {
+    headers: { Connection: 'close' },
+  });
 
 /** Parses and validates the body; an empty one is an empty object, so that what it lacks is named. */
 export function validateBody(schema: z.ZodType): Step {

@@ -16,17 +16,22 @@ interface EventStreamOptions<T> {
   isLast: (state: T) => boolean;
   lastEventId: string | undefined;
   signal: AbortSignal;
+  /** Aborts when the process begins to drain. */
+  draining: AbortSignal;
 }
+
+/** The last words of a process that stops, so that a client takes the end for no end of the watching. */
+const farewell = `: this process is stopping; connect again\nretry: ${RECONNECT_MS}\n\n`;
 
 /**
  * The text of an event stream (HTML, section 9.2): each state of a resource as one event, a comment when nothing has
  * happened for 15 s. Every event is the whole resource, so resuming after `lastEventId` needs no history: the present
  * state is sent unless it is the one that was seen. The last state is always sent, for it is what ends the watching.
- * Nothing is yielded before the first state is known.
+ * A process that drains says so, with the time after which to connect again. Nothing is yielded before the first state is known.
  */
 export async function* eventStream<T>(
   source: AsyncIterable<T>,
-  { event, isLast, lastEventId, signal }: EventStreamOptions<T>,
+  { event, isLast, lastEventId, signal, draining }: EventStreamOptions<T>,
 ): AsyncGenerator<string> {
   const states = source[Symbol.asyncIterator]();
   let seen = lastEventId;
@@ -39,7 +44,7 @@ export async function* eventStream<T>(
         yield ': still running\n\n';
         continue;
       }
-      if (result.done === true) return;
+      if (result.done === true) break;
       const data = JSON.stringify(result.value);
       const id = eventId(data);
       if (id !== seen || isLast(result.value)) text += `event: ${event}\nid: ${id}\ndata: ${data}\n\n`;
@@ -49,6 +54,7 @@ export async function* eventStream<T>(
       seen = id;
       next = states.next();
     }
+    if (draining.aborted) yield farewell;
   } finally {
     // not waited for: a source that is still asked for its next state answers that first
     states.return?.().catch(() => undefined);

@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
 import type { OpenAPIHono } from '@hono/zod-openapi';
 import type { ApiEnv } from './api-env.ts';
+import { watchConnections } from './connections.ts';
 import { problemDocument } from './error-response.ts';
 import { requestIdOf } from './request-context.ts';
 
@@ -18,15 +19,38 @@ const limits = {
   requireHostHeader: false,
 };
 
+/**
+ * Twice the streams that may be open, so that requests have room beside them; a connection beyond is closed by Node as
+ * soon as it is made.
+ */
+const MAX_CONNECTIONS = 10_000;
+
+export interface HttpServer {
+  server: Server;
+  /** Stops accepting, closes at once what has no request in progress, lets what is running finish, and closes what is left after `graceMs`. */
+  drain: (graceMs: number) => Promise<void>;
+}
+
 /** Node's HTTP server around the app. What is too malformed to reach the app is answered with a problem document too. */
-export function createHttpServer(app: OpenAPIHono<ApiEnv>, otherLimits: Partial<typeof limits> = {}): Server {
+export function createHttpServer(app: OpenAPIHono<ApiEnv>, otherLimits: Partial<typeof limits> = {}): HttpServer {
   const listener = getRequestListener((request, env) => app.fetch(request, env), {
     errorHandler: malformedTarget,
     hostname: 'localhost',
   });
   const server = createServer({ ...limits, ...otherLimits }, (incoming, outgoing) => void listener(incoming, outgoing));
   server.on('clientError', answerUnreadable);
-  return server;
+  server.maxConnections = MAX_CONNECTIONS;
+  const connections = watchConnections(server);
+  return {
+    server,
+    async drain(graceMs) {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      connections.closeUnused();
+      const late = setTimeout(() => server.closeAllConnections(), graceMs);
+      await closed;
+      clearTimeout(late);
+    },
+  };
 }
 
 const unreadable = (requestId: string, status = 400) =>
@@ -61,15 +85,4 @@ function answerUnreadable(error: Error & { code?: string }, socket: Socket & { _
     Connection: 'close',
   });
   socket.end(`HTTP/1.1 ${status}\r\n${headers.map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n${body}`);
-}
-
-/** Stops accepting, lets what is running finish, and closes what is left after `graceMs`. */
-export async function drain(server: Server, graceMs: number): Promise<void> {
-  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-  // a kept-alive connection becomes idle only when its last answer was sent
-  const idle = setInterval(() => server.closeIdleConnections(), 50);
-  const late = setTimeout(() => server.closeAllConnections(), graceMs);
-  await closed;
-  clearInterval(idle);
-  clearTimeout(late);
 }

@@ -1,7 +1,6 @@
-import { once } from 'node:events';
 import { createServer, type ServerResponse } from 'node:http';
 import type { Registry } from 'prom-client';
-import { portOf } from './port-of.ts';
+import { listen } from '../listen.ts';
 
 export interface MetricsServerOptions {
   port: number;
@@ -9,7 +8,7 @@ export interface MetricsServerOptions {
   registry: Registry;
   /** Where the Temporal SDK shows its own metrics, in this process; they become part of the page. */
   temporalMetricsUrl?: string;
-  /** Whether the worker takes work. */
+  /** Whether the process takes work. */
   isReady: () => boolean;
 }
 
@@ -18,7 +17,7 @@ export interface MetricsServer {
   close(): Promise<void>;
 }
 
-/** The worker's pages: `/metrics`, `/healthz` (the process lives; touches nothing) and `/readyz` (it takes work). */
+/** What a process shows on a port of its own: `/metrics`, `/healthz` (it lives; touches nothing) and `/readyz` (it takes work). */
 export async function startMetricsServer(options: MetricsServerOptions): Promise<MetricsServer> {
   const server = createServer(
     { requestTimeout: 10_000, headersTimeout: 5_000, maxHeaderSize: 8_192 },
@@ -26,10 +25,9 @@ export async function startMetricsServer(options: MetricsServerOptions): Promise
       void answer(options, request.url?.split('?', 1)[0], response).catch(() => response.destroy());
     },
   );
-  server.listen(options.port, options.host);
-  await once(server, 'listening');
+  const port = await listen(server, { variable: 'METRICS_PORT', port: options.port, host: options.host });
   return {
-    port: portOf(server),
+    port,
     close: () =>
       new Promise((closed) => {
         server.close(() => closed());

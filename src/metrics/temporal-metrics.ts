@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { createServer } from 'node:net';
-import { portOf } from './port-of.ts';
+import { portOf } from '../listen.ts';
 
 /** A loopback address on which the Temporal SDK can show its metrics: it cannot be asked which port it got, so it is given a free one. */
 export async function chooseTemporalMetricsAddress(): Promise<string> {

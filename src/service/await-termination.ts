@@ -11,17 +11,20 @@ export interface TerminationAnswering {
   /** Delivers a decision to the workflow engine within about half a second; false where it could not. */
   deliver: Deliver;
   accessTokenTtlSeconds: number;
+  /** Aborts when the process begins to drain: nobody is kept waiting then. */
+  draining: AbortSignal;
 }
 
 export const defaultWaitSeconds = 2;
 
 /**
- * Shows a decision as its transaction left it, or delivers it and waits up to `waitSeconds` for `completed`. Whatever
+ * Shows a decision as its transaction left it, or delivers it and waits up to `waitSeconds` for `completed`, or until the
+ * process drains. Whatever
  * happens here, the decision stands: a failed delivery is the dispatcher's, and is answered at once with the termination
  * still running.
  */
 export async function answerTermination(
-  { database, changes, deliver, accessTokenTtlSeconds }: TerminationAnswering,
+  { database, changes, deliver, accessTokenTtlSeconds, draining }: TerminationAnswering,
   decided: TerminationRow,
   waitSeconds: number,
 ): Promise<TerminationView> {
@@ -36,10 +39,10 @@ export async function answerTermination(
     scope: `${decided.scope_kind}:${decided.scope_id}`,
   });
   for (;;) {
-    if (delivered) await subscription.next(deadline - performance.now());
+    if (delivered) await subscription.next(deadline - performance.now(), draining);
     const found = await readTermination(database.pool, decided.organization_id, decided.id);
     if (found === undefined) throw notFound();
-    if (found.status === 'completed' || !delivered || performance.now() >= deadline)
+    if (found.status === 'completed' || !delivered || draining.aborted || performance.now() >= deadline)
       return terminationView(found, accessTokenTtlSeconds);
   }
 }

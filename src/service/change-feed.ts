@@ -47,9 +47,12 @@ function subscribe(waiters: Map<string, Set<() => void>>, id: string): Subscript
         const { promise, resolve: done } = Promise.withResolvers<void>();
         resolve = done;
         const timer = setTimeout(done, timeoutMs);
-        signal?.addEventListener('abort', () => done(), { once: true });
+        const abort = () => done();
+        signal?.addEventListener('abort', abort, { once: true });
         await promise;
         clearTimeout(timer);
+        // the signal of a process lives longer than any waiter
+        signal?.removeEventListener('abort', abort);
         resolve = undefined;
       }
       changed = false;

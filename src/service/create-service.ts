@@ -18,6 +18,8 @@ export interface ServiceOptions extends Pick<RecordSessionEventsOptions, 'onCloc
   deliver: Deliver;
   arm: ArmGrant;
   config: Pick<Config, 'accessTokenTtlSeconds' | 'grants'>;
+  /** Aborts when the process begins to drain: whoever waits is answered. */
+  draining: AbortSignal;
 }
 
 /** The service as one object; the list of its functions, each from its own file. */
@@ -27,11 +29,12 @@ export function createService({
   deliver,
   arm,
   config,
+  draining,
   onClockDifference,
 }: ServiceOptions): SessionManagementService {
   const { accessTokenTtlSeconds } = config;
   const reading = { database, accessTokenTtlSeconds };
-  const answering = { ...reading, changes, deliver };
+  const answering = { ...reading, changes, deliver, draining };
   return {
     getActiveSessions: createGetActiveSessions({ database }),
     terminateSession: createTerminateSession(answering),

@@ -3,7 +3,7 @@ import { type AddressInfo, connect } from 'node:net';
 import { OpenAPIHono } from '@hono/zod-openapi';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ApiEnv } from '../../src/api/api-env.ts';
-import { createHttpServer, drain } from '../../src/api/server.ts';
+import { createHttpServer } from '../../src/api/server.ts';
 import { useStack } from '../harness/stack.ts';
 
 const stack = useStack({ worker: false });
@@ -78,13 +78,13 @@ describe('slow headers', () => {
   const app = new OpenAPIHono<ApiEnv>();
   app.get('/healthz', (c) => c.json({ status: 'ok' }));
   const headersTimeout = 400;
-  const server = createHttpServer(app, { headersTimeout, connectionsCheckingInterval: 50 });
+  const { server, drain } = createHttpServer(app, { headersTimeout, connectionsCheckingInterval: 50 });
   let url: string;
   beforeAll(async () => {
     await once(server.listen(0, '127.0.0.1'), 'listening');
     url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   });
-  afterAll(() => drain(server, 100));
+  afterAll(() => drain(100));
 
   it.each([
     ['half a request line', 'GET /heal'],
@@ -103,6 +103,6 @@ describe('slow headers', () => {
   });
 
   it('have ten seconds where nothing else is said', () => {
-    expect(createHttpServer(app)).toMatchObject({ headersTimeout: 10_000, requestTimeout: 60_000 });
+    expect(createHttpServer(app).server).toMatchObject({ headersTimeout: 10_000, requestTimeout: 60_000 });
   });
 });

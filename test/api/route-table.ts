@@ -16,7 +16,10 @@ export interface Route {
 
 /** The app without anything behind it: what it serves, not what it answers. */
 export const bareApp = () =>
-  createApp({ config: { writesPerMinute: 0 }, logger: pino({ level: 'silent' }) } as AppDependencies);
+  createApp({
+    config: { writesPerMinute: 0, corsAllowedOrigins: [] },
+    logger: pino({ level: 'silent' }),
+  } as unknown as AppDependencies);
 
 interface Definition {
   method: string;

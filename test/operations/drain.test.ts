@@ -18,7 +18,7 @@ it('an API that is told to stop answers what it has accepted, ends its streams, 
   const stack = through(processes, api);
   await signIn(stack, { organizationId: org, userId: 'grace', sessionId: 'one', chainIds: ['c1'] });
   const heal = processes.authModule.inject({ kind: 'slow', latencyMs: 2_000 });
-  const inFlight = terminate(stack, org, 'sessions/one/terminate', { prefer: 'wait=20' });
+  const inFlight = terminate(stack, org, 'sessions/one/terminate', { prefer: 'wait=9' });
   await eventually(
     () => Promise.resolve(processes.authModule.calls.length),
     (calls) => calls > 0,
@@ -34,7 +34,8 @@ it('an API that is told to stop answers what it has accepted, ends its streams, 
   const streamed = stream.text();
   const ended = api.terminate();
   await eventually(() => refused(api.url), Boolean, 2_000);
-  expect((await inFlight).status).toBeLessThan(300);
+  // nobody is kept waiting by a process that stops: the decision stands, and another process shows its end
+  expect((await inFlight).status).toBe(202);
   expect(await streamed).toContain('event: termination');
   const { code, signal, ms } = await ended;
   expect({ code, signal }).toEqual({ code: 0, signal: null });

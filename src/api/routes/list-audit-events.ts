@@ -42,7 +42,7 @@ export function listAuditEvents({ service, cursors, openStream }: Dependencies) 
   return endpoint({
     route,
     operation: 'audit.read',
-    refusals: ['invalid-cursor'],
+    refusals: ['invalid-cursor', 'rate-limited'],
     handler: async (c) => {
       c.header('Vary', 'Accept');
       const type = preferredType(c.req.header('accept'));

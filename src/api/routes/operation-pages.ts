@@ -50,7 +50,8 @@ const metricsRoute = createRoute({
 
 interface Dependencies {
   readiness: () => Promise<Readiness>;
-  metrics?: Registry;
+  /** Undefined: they are shown elsewhere. */
+  metrics: Registry | undefined;
 }
 
 /** The pages for whoever runs the service. They need no token and tell nothing of any organization. */

@@ -28,6 +28,7 @@ export const recordSessionEvents = ({ service }: { service: Pick<SessionManageme
   endpoint({
     route,
     operation: 'session-events.ingest',
+    bodyWithinMs: 30_000,
     maxBodyBytes: MAX_BODY_BYTES,
     handler: async (c) =>
       c.json({ results: await service.recordSessionEvents(c.req.valid('json'), c.get('tokenOrganizationId')) }, 200),

@@ -5,6 +5,7 @@ import { endpoint } from '../endpoint.ts';
 import { waitPreference } from '../prefer.ts';
 import { terminateManyBody } from '../request-schemas.ts';
 import { inOrganization, jsonBody, preferHeader, terminationAnswers } from '../route-parts.ts';
+import { callerInOrganization, type TakeShare } from '../write-limit.ts';
 import { showTermination } from './get-termination.ts';
 
 const route = createRoute({
@@ -19,16 +20,19 @@ const route = createRoute({
   responses: terminationAnswers,
 });
 
-export const terminateOrganizationSessions = ({
-  service,
-}: {
+interface Dependencies {
   service: Pick<SessionManagementService, 'terminateOrganizationSessions' | 'getTermination'>;
-}) =>
+  /** Each of these is work for every session of the organization: a caller has fewer of them than of other writes. */
+  takeOrganizationWide: TakeShare;
+}
+
+export const terminateOrganizationSessions = ({ service, takeOrganizationWide }: Dependencies) =>
   endpoint({
     route,
     operation: 'sessions.terminate',
     showDecided: showTermination(service),
     handler: async (c) => {
+      takeOrganizationWide(callerInOrganization(c.get('admin')));
       const preference = waitPreference(c.req.header('prefer'));
       const options = { ...c.req.valid('json'), waitSeconds: preference.waitSeconds, onDecided: c.get('onDecided') };
       return answerTermination(c, await service.terminateOrganizationSessions(c.get('admin'), options), preference);

@@ -30,14 +30,16 @@ const route = createRoute({
 interface Dependencies {
   service: Pick<SessionManagementService, 'watchTermination'>;
   openStream: OpenStream;
+  draining: AbortSignal;
 }
 
 const isVerified = (termination: TerminationView): boolean => termination.verifiedAt !== null;
 
-export const watchTermination = ({ service, openStream }: Dependencies) =>
+export const watchTermination = ({ service, openStream, draining }: Dependencies) =>
   endpoint({
     route,
     operation: 'terminations.read',
+    refusals: ['rate-limited'],
     handler: async (c) => {
       const { id } = c.req.valid('param');
       const lastEventId = c.req.header('last-event-id');
@@ -47,6 +49,7 @@ export const watchTermination = ({ service, openStream }: Dependencies) =>
           isLast: isVerified,
           lastEventId,
           signal,
+          draining,
         }),
       );
       return c.body(stream, 200, { 'Content-Type': 'text/event-stream; charset=utf-8', 'X-Accel-Buffering': 'no' });
