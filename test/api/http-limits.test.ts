@@ -1,8 +1,10 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect } from 'node:net';
 import { OpenAPIHono } from '@hono/zod-openapi';
+import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ApiEnv } from '../../src/api/api-env.ts';
+import { reportDropped } from '../../src/api/connections.ts';
 import { createHttpServer } from '../../src/api/server.ts';
 import { useStack } from '../harness/stack.ts';
 
@@ -104,5 +106,34 @@ describe('slow headers', () => {
 
   it('have ten seconds where nothing else is said', () => {
     expect(createHttpServer(app).server).toMatchObject({ headersTimeout: 10_000, requestTimeout: 60_000 });
+  });
+});
+
+describe('connections beyond the maximum', () => {
+  it('are closed as soon as they are made, those within are served, and the log says so once', async () => {
+    const app = new OpenAPIHono<ApiEnv>();
+    app.get('/healthz', (c) => c.json({ status: 'ok' }));
+    const { server, drain } = createHttpServer(app);
+    expect(server.maxConnections).toBe(10_000);
+    server.maxConnections = 2;
+    const lines: string[] = [];
+    reportDropped(server, pino({ level: 'warn' }, { write: (line: string) => void lines.push(line) }));
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    const { port } = server.address() as AddressInfo;
+    const open = async () => {
+      const socket = connect({ host: '127.0.0.1', port });
+      socket.on('error', () => undefined);
+      await once(socket, 'connect');
+      return socket;
+    };
+    const within = [await open(), await open()];
+    for (const socket of within) socket.write('GET /healthz HTTP/1.1\r\nHost: limits\r\n\r\n');
+    for (const socket of within) expect(String((await once(socket, 'data'))[0])).toMatch(/^HTTP\/1\.1 200 /);
+    const beyond = [await open(), await open(), await open()];
+    await Promise.all(beyond.map((socket) => once(socket.resume(), 'close')));
+    expect(lines.map((line) => (JSON.parse(line) as { msg: string }).msg)).toEqual([
+      'connections beyond the maximum are closed',
+    ]);
+    await drain(100);
   });
 });
