@@ -2,7 +2,7 @@ import type { OpenAPIHono } from '@hono/zod-openapi';
 import { ServiceError } from '../errors.ts';
 import type { ApiContext, ApiEnv } from './api-env.ts';
 
-/** The methods of the route at a path; undefined where there is none. */
+/** The methods that a path answers to, of every route that it matches; undefined where there is none. */
 export type MethodsOf = (path: string) => readonly string[] | undefined;
 
 /** Read from the app's own route table, once, when it is first asked: by then every route is registered. */
@@ -10,7 +10,8 @@ export function createMethodsOf(app: OpenAPIHono<ApiEnv>): MethodsOf {
   let paths: { matches: RegExp; methods: readonly string[] }[] | undefined;
   return function methodsOf(path) {
     paths ??= readRoutes(app);
-    return paths.find(({ matches }) => matches.test(path))?.methods;
+    const found = paths.filter(({ matches }) => matches.test(path));
+    return found.length === 0 ? undefined : [...new Set(found.flatMap(({ methods }) => methods))];
   };
 }
 

@@ -1,5 +1,8 @@
+import { OpenAPIHono } from '@hono/zod-openapi';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import type { ApiEnv } from '../../src/api/api-env.ts';
+import { createMethodsOf } from '../../src/api/unmatched.ts';
 import { loadConfig } from '../../src/config.ts';
 import { useStack } from '../harness/stack.ts';
 import { observer, terminate } from '../harness/terminations.ts';
@@ -95,6 +98,16 @@ describe('a preflight', () => {
       ]);
     }
   });
+});
+
+it('a path that two routes match answers to the methods of both: a word in one of them may be an id in the other', () => {
+  const app = new OpenAPIHono<ApiEnv>();
+  for (const path of ['/sessions/:session', '/sessions/terminate']) app.get(path, (c) => c.text(''));
+  app.post('/sessions/terminate', (c) => c.text(''));
+  const methodsOf = createMethodsOf(app);
+  expect(methodsOf('/sessions/one')).toEqual(['GET', 'HEAD']);
+  expect(methodsOf('/sessions/terminate')).toEqual(['GET', 'HEAD', 'POST']);
+  expect(methodsOf('/sessions')).toBeUndefined();
 });
 
 describe('an answer', () => {

@@ -123,14 +123,17 @@ describe('connections beyond the maximum', () => {
     const open = async () => {
       const socket = connect({ host: '127.0.0.1', port });
       socket.on('error', () => undefined);
+      // it may be closed before anybody waits for that
+      const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
       await once(socket, 'connect');
-      return socket;
+      return { socket, closed };
     };
     const within = [await open(), await open()];
-    for (const socket of within) socket.write('GET /healthz HTTP/1.1\r\nHost: limits\r\n\r\n');
-    for (const socket of within) expect(String((await once(socket, 'data'))[0])).toMatch(/^HTTP\/1\.1 200 /);
+    for (const { socket } of within) socket.write('GET /healthz HTTP/1.1\r\nHost: limits\r\n\r\n');
+    for (const { socket } of within) expect(String((await once(socket, 'data'))[0])).toMatch(/^HTTP\/1\.1 200 /);
     const beyond = [await open(), await open(), await open()];
-    await Promise.all(beyond.map((socket) => once(socket.resume(), 'close')));
+    for (const { socket } of beyond) socket.resume();
+    await Promise.all(beyond.map(({ closed }) => closed));
     expect(lines.map((line) => (JSON.parse(line) as { msg: string }).msg)).toEqual([
       'connections beyond the maximum are closed',
     ]);
