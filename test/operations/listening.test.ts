@@ -52,6 +52,7 @@ describe('HOST', () => {
 describe('a process that cannot listen says so in one line and exits 1', () => {
   const failing = async (file: string, extra: Record<string, string>) => {
     const process = run(file, { ...processes.environment, LOG_LEVEL: 'silent', ...extra }, '');
+    onTestFinished(() => void process.child.kill('SIGKILL'));
     const [code] = (await once(process.child, 'close')) as [number];
     return { code, lines: process.lines };
   };
