@@ -19,6 +19,8 @@ export interface PostgresOptions {
   port?: number;
   /** Server settings, `{ fsync: 'off' }`. A server that is found running keeps its own. */
   settings?: Record<string, string>;
+  /** Variables for the server, beside ours. */
+  environment?: Record<string, string>;
 }
 
 export interface Postgres {
@@ -92,10 +94,10 @@ async function findAnswering(dataDir: string): Promise<Postmaster | undefined> {
   }
 }
 
-async function start(dataDir: string, { port, settings = {} }: PostgresOptions): Promise<Postmaster> {
+async function start(dataDir: string, { port, settings = {}, environment = {} }: PostgresOptions): Promise<Postmaster> {
   const { postgres, initdb } = findBinaries();
   await createCluster(initdb, dataDir);
-  return startServer({ postgres, dataDir, port: port ?? (await freePort()), settings });
+  return startServer({ postgres, dataDir, port: port ?? (await freePort()), settings, environment });
 }
 
 function describe(dataDir: string, { identity, port }: Postmaster, adopted: boolean): Postgres {

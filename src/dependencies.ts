@@ -14,7 +14,7 @@ import { codeOf } from './error-code.ts';
 import { createDeliver } from './dispatcher/deliver.ts';
 import { createArmGrant } from './dispatcher/arm-grant.ts';
 import { createChangeFeed } from './service/change-feed.ts';
-import { createObserveClock } from './metrics/clock-difference.ts';
+import { createObserveClock } from './metrics/auth-module-clock.ts';
 import { createRegistry } from './metrics/create-registry.ts';
 import { measuredAuthModule } from './metrics/auth-module-calls.ts';
 import { measuredDeliver } from './metrics/deliveries.ts';
@@ -26,6 +26,7 @@ import { createService } from './service/create-service.ts';
 import { traceStarts } from './tracing/temporal.ts';
 import { tracedAuthModule } from './tracing/traced-auth-module.ts';
 import { noTracing, type Tracing } from './tracing/tracing.ts';
+import { watchDatabase } from './watch-database.ts';
 
 /** Connects lazily and impatiently: a Temporal that is away fails a call in a fifth of a second instead of twenty. */
 export function createTemporalClient(
@@ -96,6 +97,7 @@ export async function buildApiDependencies(
   const { client, connection } = createTemporalClient(config, tracing);
   const changes = createChangeFeed({ url: config.database.url });
   const metrics = createRegistry(database);
+  const watch = watchDatabase({ database, metrics, logger });
   const deliver = measuredDeliver(
     createDeliver({ database, client, taskQueue: config.temporal.taskQueue, logger, tracing }),
     metrics,
@@ -119,6 +121,7 @@ export async function buildApiDependencies(
       (await row<{ key: Buffer }>(database.pool, sql`select key from service_keys where name = 'cursor'`))?.key ??
       Promise.reject(new Error('the schema has no cursor key')),
     async close() {
+      watch.stop();
       await changes.close();
       await connection.close();
       await database.close();
@@ -136,6 +139,7 @@ export async function buildWorkerDependencies(config: Config, logger: Logger, tr
   const { client, connection } = createTemporalClient(config, tracing);
   const leaseMs = config.authModule.timeoutMs + 10_000;
   const metrics = createRegistry(database);
+  const watch = watchDatabase({ database, metrics, logger });
   const authModule = limitedAuthModule(
     measuredAuthModule(createAuthModule(config, tracing), metrics),
     createCallSlots({ database, concurrency: config.authModule.concurrency, leaseMs }),
@@ -146,6 +150,8 @@ export async function buildWorkerDependencies(config: Config, logger: Logger, tr
     client,
     connection,
     metrics,
+    /** What retention removes does not come back: it waits while it cannot know what is old. */
+    mayRemove: watch.clocksAgree,
     onRemoved: createCountRemoved(metrics),
     deliver: measuredDeliver(
       createDeliver({ database, client, taskQueue: config.temporal.taskQueue, logger, timeoutMs: 5_000, tracing }),
@@ -162,6 +168,7 @@ export async function buildWorkerDependencies(config: Config, logger: Logger, tr
       metrics,
     ),
     async close() {
+      watch.stop();
       await connection.close();
       await database.close();
     },

@@ -58,7 +58,7 @@ const endEverything = (database: Database, organizationId: string, restored: Res
     const termination = await insertTermination(transaction, {
       organizationId,
       scope,
-      cutoff: null,
+      fenceOf: null,
       keptSessionIds: [],
       requestedBy: systemActor,
       reason,

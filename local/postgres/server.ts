@@ -10,6 +10,7 @@ export interface ServerOptions {
   dataDir: string;
   port: number;
   settings: Record<string, string>;
+  environment: Record<string, string>;
 }
 
 /** A killed server's memory stays attached until its last backend notices: when its statement is done. */
@@ -31,14 +32,26 @@ export async function startServer(options: ServerOptions): Promise<Postmaster> {
 }
 
 /** The running server, or what it said before it ended. */
-async function startOnce({ postgres, dataDir, port, settings }: ServerOptions): Promise<Postmaster | string> {
+async function startOnce({
+  postgres,
+  dataDir,
+  port,
+  settings,
+  environment,
+}: ServerOptions): Promise<Postmaster | string> {
   const logFile = `${dataDir}.log`;
   const log = openSync(logFile, 'w', 0o600);
   const all = { listen_addresses: '127.0.0.1', unix_socket_directories: '', ...settings };
   const args = ['-D', dataDir, '-p', String(port), ...Object.entries(all).flatMap(([k, v]) => ['-c', `${k}=${v}`])];
   // Detached: the terminal's Ctrl-C must not end the database before those who use it have finished.
   // Its messages go to a file, so that it outlives us without a broken pipe.
-  const child = spawn(postgres, args, { ...serverAccount, cwd: '/', detached: true, stdio: ['ignore', 'ignore', log] });
+  const child = spawn(postgres, args, {
+    ...serverAccount,
+    env: { ...process.env, ...environment },
+    cwd: '/',
+    detached: true,
+    stdio: ['ignore', 'ignore', log],
+  });
   closeSync(log);
   let ended: string | undefined;
   child.once('error', (error) => (ended = error.message));

@@ -80,7 +80,8 @@ const open = {
  * that is asked anew for each row only filters.
  *
  * Takes rows that are due, so that no other process has them in this moment. Undelivered ones come again after 1, 2, 4 …
- * 30 s; silent ones after 1, 2, 4 … 15 min.
+ * 30 s; silent ones after 1, 2, 4 … 15 min. An undelivered one is never put off for longer than a minute: where it is, the
+ * database's clock has been set back since, and it is due.
  */
 async function claim(database: Database, kind: Decision['kind']): Promise<Decision[]> {
   return rows<Decision>(
@@ -89,11 +90,14 @@ async function claim(database: Database, kind: Decision['kind']): Promise<Decisi
         select id from ${tables[kind]} where ${open[kind]} and dispatch_after <= (select current_instant())
           and (delivered_revision < revision or next_look_at < (select current_instant()) - interval '1 minute')
         order by dispatch_after limit ${BATCH} for update skip locked
-      )
+      ), put_off as (
+        select id from ${tables[kind]} where ${open[kind]} and delivered_revision < revision
+          and dispatch_after > (select current_instant()) + interval '1 minute' limit ${BATCH} for update skip locked
+      ), taken as (select id from due union select id from put_off)
       update ${tables[kind]} t set dispatch_count = least(dispatch_count + 1, 30), dispatch_after = current_instant() + case
         when delivered_revision < revision then least(power(2, least(dispatch_count, 5)), 30) * interval '1 second'
         else least(power(2, least(dispatch_count, 4)), 15) * interval '1 minute' end
-      from due where t.id = due.id
+      from taken where t.id = taken.id
       returning ${kind}::text as kind, t.id, t.organization_id as "organizationId", t.revision, ${scope[kind]} as scope`,
   );
 }

@@ -19,6 +19,7 @@ export const Session = defineEntity({
     firstStartedAt: instant(),
     recordedAt: instant(),
     fencedFrom: instant().generated('least(started_at, recorded_at) stored'),
+    recordedOrder: p.bigint('string').defaultRaw(`nextval('record_order')`),
     lastSeenAt: instant(),
     expiresAt: instant().nullable(),
     /** When it left the indexes of active sessions. Whether it is expired only the clock says. */

@@ -5,7 +5,8 @@ const instant = () => p.datetime(3);
 const counter = () => p.integer().default(0);
 
 /**
- * The durable operation that ends sessions, and the fence: everything in its scope from at or before `cutoff` is ended,
+ * The durable operation that ends sessions, and the fence: everything in its scope that was recorded when it was decided, or
+ * that started at or before `cutoff`, is ended,
  * but for `keptSessionIds`. The row is its own outbox: `revision` moves with every decision, `deliveredRevision` follows.
  */
 export const Termination = defineEntity({
@@ -17,6 +18,13 @@ export const Termination = defineEntity({
     scopeKind: p.enum([...terminationScopeKinds]),
     scopeId: p.text(),
     cutoff: instant(),
+    /** What was recorded with a lower number was recorded when this was decided. */
+    decidedOrder: p.bigint('string').defaultRaw(`nextval('record_order')`),
+    /** How far the fence reaches where the database's clock was ahead when it was decided. */
+    holdsUntil: instant().defaultRaw(`'infinity'`),
+    decidedAt: instant().nullable(),
+    /** What the fence was before each join, oldest first. */
+    earlierDecisions: p.json<object[]>().default([]),
     keptSessionIds: p.array(),
     status: p.enum([...terminationStatuses]).default('running'),
     requestedAt: instant(),

@@ -11,6 +11,8 @@ export interface RetentionOptions {
   logger: Logger;
   /** How long a session that is over stays. */
   sessionRetentionDays: number;
+  /** Asked before each step. */
+  mayRemove?: () => boolean;
   onRemoved?: (removed: Removed) => void;
 }
 
@@ -38,12 +40,12 @@ const BATCH = 5_000;
  * and a batch of what only has an age. Audit, terminations (which are fences) and whatever a termination that is not
  * verified may still need are never touched.
  */
-export function startRetention({ logger, onRemoved, ...options }: RetentionOptions): Retention {
+export function startRetention({ logger, mayRemove = () => true, onRemoved, ...options }: RetentionOptions): Retention {
   const stopping = new AbortController();
   const run = async () => {
     while (!stopping.signal.aborted) {
       try {
-        const removed = await retentionStep(options);
+        const removed = mayRemove() ? await retentionStep(options) : null;
         if (removed !== null) onRemoved?.(removed);
       } catch (error) {
         logger.warn({ error: codeOf(error) }, 'retention could not make its step; it comes again');

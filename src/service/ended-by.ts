@@ -2,7 +2,7 @@ import { type RawBuilder, sql } from 'kysely';
 
 /** The end that the termination `t` gives the session `s`: since its request, or since the join that first covered it. */
 const byTermination = sql.raw(
-  'greatest(case when s.fenced_from <= t.requested_at then t.requested_at else t.cutoff end, s.fenced_from)',
+  'fence_ended_at(t.earlier_decisions, t.decided_at, t.requested_at, t.cutoff, s.fenced_from, s.started_at, s.recorded_at, s.recorded_order)',
 );
 
 /** How `s` is shown; asked only where the condition holds, which costs nothing where it does not. */

@@ -4,6 +4,7 @@ import type { CallerFacts, TokenClaims } from '../rules/access.ts';
 import { isUuid } from '../rules/identifier.ts';
 import { knownAheadMs } from './auth-module-clock.ts';
 import { createBatch } from './batch.ts';
+import { reach } from './fence.ts';
 import { grantIsLive } from './live-grant.ts';
 
 interface FactsRow {
@@ -74,7 +75,7 @@ function factsOf(questions: readonly Question[]): RawBuilder<FactsRow> {
 const isFencedIn = (organization: 'home_id' | 'organization_id') => {
   const isFenced = (kind: string, scopeId: string) =>
     `exists (select from terminations t where t.organization_id = q.${organization} and t.scope_kind = '${kind}' and t.scope_id = q.${scopeId}
-      and t.cutoff >= q.fenced_from and q.session_id <> all (t.kept_session_ids))`;
+      and t.cutoff >= q.fenced_from and ${reach} >= q.fenced_from and q.session_id <> all (t.kept_session_ids))`;
   return sql.raw(`${isFenced('user', 'subject')} or ${isFenced('organization', organization)}`);
 };
 

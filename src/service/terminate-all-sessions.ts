@@ -31,7 +31,7 @@ async function terminateScope(
     const termination = await insertTermination(transaction, {
       organizationId: context.organizationId,
       scope,
-      cutoff: null,
+      fenceOf: null,
       keptSessionIds: kept,
       requestedBy: actorOf(context),
       reason: options.reason ?? null,

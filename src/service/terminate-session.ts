@@ -72,7 +72,7 @@ async function end(
   const { id } = await insertTermination(transaction, {
     organizationId,
     scope: { kind: 'session', id: sessionId },
-    cutoff: null,
+    fenceOf: null,
     keptSessionIds: [],
     requestedBy: actorOf(context),
     reason: options.reason ?? null,

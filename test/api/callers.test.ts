@@ -1,6 +1,7 @@
 import type { JWTPayload } from 'jose';
-import { expect, it } from 'vitest';
-import { call, tokens } from '../harness/client.ts';
+import pg from 'pg';
+import { expect, it, onTestFinished } from 'vitest';
+import { call, eventually, tokens } from '../harness/client.ts';
 import { event, report, started } from '../harness/events.ts';
 import { useStack } from '../harness/stack.ts';
 import { observer, terminate } from '../harness/terminations.ts';
@@ -180,4 +181,62 @@ it('settings’ machine acts in any organization unless its token names one', as
     await flag('bound', bound),
     await flag('other', bound),
   ]).toEqual([200, 200, 200, 403]);
+});
+
+it('a session without a row that began at the very instant of a cutoff is ended by it; a second later it is another', async () => {
+  await terminate(stack, 'instant', 'users/boss/sessions/terminate', { token: await observer(stack, 'instant') });
+  const [fence] = await stack.database.query<{ seconds: number }>(
+    `update terminations set cutoff = date_trunc('second', cutoff) where organization_id = 'instant' returning extract(epoch from cutoff)::int as seconds`,
+  );
+  const began = (seconds: number) => ({
+    sub: 'boss',
+    roles: ['org_admin'],
+    org_id: 'instant',
+    sid: `began-${seconds}`,
+    auth_time: (fence?.seconds ?? Number.NaN) + seconds,
+  });
+  expect(await admission('instant', began(0))).toBe('401 session-ended');
+  expect(await admission('instant', began(1))).toBe('admitted');
+});
+
+it('a support session is the caller’s own where it is, also where its token names another organization as home', async () => {
+  const { claims } = await supportSession('own-here', 'visit-own-here');
+  for (const home of homes('own-here')) {
+    const token = await stack.issuer.token({ ...claims, ...home });
+    const { body } = await call<{ items: { id: string; current: boolean }[] }>(
+      stack,
+      'GET',
+      '/v1/organizations/own-here/users/staff/sessions',
+      { token },
+    );
+    expect(body.items, JSON.stringify(home)).toMatchObject([{ id: 'visit-own-here', current: true }]);
+    await terminate(stack, 'own-here', 'sessions/terminate', { token });
+    // it was kept
+    expect(await admission('own-here', { ...claims, ...home })).toBe('admitted');
+  }
+});
+
+it('a Global Admin’s termination waits for a revocation that is under way, and is refused by it', async () => {
+  const grantId = await plantGrant(stack, 'waits');
+  const revocation = new pg.Client({ connectionString: stack.database.url });
+  await revocation.connect();
+  onTestFinished(() => revocation.end());
+  await revocation.query('begin');
+  await revocation.query(
+    `update support_access_grants set access_ended_at = current_instant(), end_reason = 'revoked' where id = $1`,
+    [grantId],
+  );
+  let answered = false;
+  const token = await tokens(stack.issuer).globalAdmin();
+  const answer = terminate(stack, 'waits', 'users/grace/sessions/terminate', { token }).finally(
+    () => (answered = true),
+  );
+  const waits = () =>
+    stack.database.query(
+      `select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock' and query like '%support_access_grants%'`,
+    );
+  await eventually(waits, (waiting) => waiting.length > 0 || answered);
+  await revocation.query('commit');
+  expect((await answer).status).toBe(403);
+  expect(await stack.database.query(`select 1 from terminations where organization_id = 'waits'`)).toEqual([]);
 });

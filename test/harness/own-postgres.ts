@@ -3,13 +3,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll } from 'vitest';
-import { createDatabase, ensurePostgres, type Postgres } from '../../local/embedded-postgres.ts';
+import { createDatabase, ensurePostgres, type Postgres, type PostgresOptions } from '../../local/embedded-postgres.ts';
 import { freePort } from '../../local/ports.ts';
 import { whereDataLies } from '../../local/postgres/cluster.ts';
 import { identify, stopProcess } from '../../local/processes.ts';
 import { migrate } from '../../src/migrate.ts';
 
 export interface OwnPostgres {
+  /** Of the server itself, as its superuser. */
+  url(): string;
+  /** Of its data, which is whole while it does not run. */
+  dataDir(): string;
   /** For `useStack`: raises the server, with a migrated database. */
   environment(): Promise<{ DATABASE_URL: string }>;
   /** The server and every process of it at one blow, as if the machine had lost them. */
@@ -19,7 +23,7 @@ export interface OwnPostgres {
 }
 
 /** A PostgreSQL of this file's own that may be killed. Call it before `useStack`, so that it outlives the stack. */
-export function useOwnPostgres(): OwnPostgres {
+export function useOwnPostgres(options: Pick<PostgresOptions, 'settings' | 'environment'> = {}): OwnPostgres {
   let directory = '';
   let dataDir = '';
   let port = 0;
@@ -27,6 +31,8 @@ export function useOwnPostgres(): OwnPostgres {
   // a run that ends early must not leave it behind: nobody else would ever stop it
   const abandon = () => void (server && identify(server.identity.pid) && process.kill(server.identity.pid, 'SIGQUIT'));
   const self: OwnPostgres = {
+    url: () => server?.url ?? '',
+    dataDir: () => dataDir,
     async environment() {
       directory = mkdtempSync(join(tmpdir(), 'session-management-postgres-'));
       dataDir = whereDataLies(join(directory, 'data'));
@@ -37,7 +43,7 @@ export function useOwnPostgres(): OwnPostgres {
       return { DATABASE_URL: url };
     },
     async start() {
-      server = await ensurePostgres({ dataDir, port });
+      server = await ensurePostgres({ dataDir, port, ...options });
     },
     async kill9() {
       if (server === undefined) return;

@@ -3,7 +3,8 @@ import type { Registry } from 'prom-client';
 import { expect, it } from 'vitest';
 import { createObserveRequest } from '../../src/api/metrics.ts';
 import { measuredAuthModule } from '../../src/metrics/auth-module-calls.ts';
-import { createObserveClock } from '../../src/metrics/clock-difference.ts';
+import { createObserveClock } from '../../src/metrics/auth-module-clock.ts';
+import { createShowClock } from '../../src/metrics/database-clock.ts';
 import { createRegistry } from '../../src/metrics/create-registry.ts';
 import { measuredDeliver } from '../../src/metrics/deliveries.ts';
 import { createCountFound } from '../../src/metrics/found-chains.ts';
@@ -21,6 +22,7 @@ async function shown(): Promise<string[]> {
   const registry: Registry = createRegistry({} as never);
   createObserveRequest(registry);
   createObserveClock(registry);
+  createShowClock(registry);
   createCountFound(registry);
   createCountRemoved(registry);
   measuredAuthModule({} as never, registry);

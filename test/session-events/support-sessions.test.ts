@@ -175,3 +175,17 @@ it('a sign-out after the end of its grant leaves a support session as it was sho
   await report(stack, [event('session.ended', own)]);
   expect(await shown()).toMatchObject({ endReason: before?.endReason, endedAt: before?.endedAt });
 });
+
+it('a parent session that is somebody else’s is none: what was opened from it is over since it was recorded', async () => {
+  const { own, results } = await openSupport('customer-of-stolen', 'staff-stolen', 'stolen');
+  // nobody knows the parent yet
+  expect(results).toMatchObject([{ outcome: 'accepted' }]);
+  await signIn(stack, { organizationId: 'vendor', userId: 'victim', sessionId: 'stolen', chainIds: ['stolen'] });
+  expect(await listSessions(stack, 'customer-of-stolen', 'staff-stolen')).toEqual([]);
+  const before = await listSessions(stack, 'customer-of-stolen', 'staff-stolen', 'ended');
+  expect(before).toMatchObject([{ id: own.sessionId, status: 'ended' }]);
+  // and nothing of the owner’s is told by it: not when they were ended, nor does their end wait for it
+  const { body } = await terminate(stack, 'vendor', 'sessions/stolen/terminate', { prefer: 'wait=20' });
+  expect(body).toMatchObject({ status: 'completed', sessions: { total: 1 } });
+  expect(await listSessions(stack, 'customer-of-stolen', 'staff-stolen', 'ended')).toEqual(before);
+});

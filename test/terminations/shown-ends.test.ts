@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { eventually } from '../harness/client.ts';
 import { event, report } from '../harness/events.ts';
 import { useStack } from '../harness/stack.ts';
-import { listSessions, signIn, terminate, untilCompleted } from '../harness/terminations.ts';
+import { hurry, listSessions, signIn, terminate, untilCompleted } from '../harness/terminations.ts';
 
 const stack = useStack();
 const own = (organizationId: string) => ({ organizationId, userId: 'eve', sessionId: 's1' });
@@ -75,4 +75,23 @@ it('an end by another fence stays when an earlier termination is joined', async 
   expect((await terminate(stack, 'later', 'users/eve/sessions/terminate')).body.id).toBe(first.body.id);
   expect(await shown('later')).toEqual(before);
   mend();
+});
+
+it('an end that a first join gave stays when a second one comes, and once it is written down', async () => {
+  const mend = withAuthModuleAway('joins');
+  const first = await terminate(stack, 'joins', 'users/eve/sessions/terminate');
+  await untilAfter(first.body.requestedAt);
+  await signIn(stack, { ...own('joins'), chainIds: ['joins1'] });
+  const ends = new Set<string>();
+  for (let n = 1; n <= 3; n++) {
+    const joined = await terminate(stack, 'joins', 'users/eve/sessions/terminate');
+    expect(joined.body.id).toBe(first.body.id);
+    ends.add(JSON.stringify(await shown('joins')));
+    await untilAfter(joined.body.cutoff);
+  }
+  mend();
+  await hurry(stack, first.body.id);
+  await untilCompleted(stack, first.body);
+  ends.add(JSON.stringify(await shown('joins')));
+  expect([...ends]).toHaveLength(1);
 });

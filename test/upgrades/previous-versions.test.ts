@@ -21,6 +21,8 @@ const harmless: Record<string, string> = {
     'it looks only at a column that the previous version does not know',
   [`a new rule on sessions: ${trigger('sessions_other_expiry BEFORE UPDATE OF expires_at')} FOR EACH ROW WHEN (((old.expiry_marked_at IS NOT NULL) AND (new.expires_at IS DISTINCT FROM old.expires_at))) EXECUTE FUNCTION unmark_expiry()`]:
     'it refuses nothing: it undoes a mark that the previous version does not know',
+  'a new rule on terminations: CREATE TRIGGER note_join BEFORE UPDATE OF cutoff ON public.terminations FOR EACH ROW WHEN (((new.cutoff > old.cutoff) AND (new.decided_order = old.decided_order))) EXECUTE FUNCTION note_join()':
+    'it refuses nothing: it notes for the previous version what its join covers',
 };
 
 const harmIn = async (client: pg.Client, version: ReleasedVersion): Promise<string[]> =>
@@ -103,4 +105,48 @@ it('a step that only adds is let through', async () => {
     alter table users add column rank int not null default 0;
     create index users_by_region on users (region)`);
   for (const file of released) expect(await harmIn(client, versionOf(file))).toEqual([]);
+});
+
+it('a join of the previous version covers what signed in since the request, and moves no end', async () => {
+  const client = await migrated();
+  await client.query(
+    `insert into organizations (id) values ('org'); insert into users (organization_id, id) values ('org', 'grace')`,
+  );
+  const signIn = (id: string) =>
+    client.query(
+      `insert into sessions (organization_id, id, user_id, started_at, recorded_at, last_seen_at)
+        select 'org', $1, 'grace', now, now, now from (select current_instant() as now) clock`,
+      [id],
+    );
+  const states = async () =>
+    (await client.query<{ id: string; over_at: Date | null }>('select id, over_at from session_states order by id'))
+      .rows;
+  const later = () => client.query('update test_clock set offset_ms = offset_ms + 60000');
+  await signIn('before');
+  await client.query(
+    `insert into terminations (organization_id, scope_kind, scope_id, cutoff, requested_at, requested_by, progress_at, next_look_at, dispatch_after)
+      select 'org', 'user', 'grace', now, now, '{}', now, now, now from (select current_instant() as now) clock`,
+  );
+  await later();
+  await signIn('between');
+  const [first, between] = await states();
+  expect([first?.over_at === null, between?.over_at]).toEqual([false, null]);
+  for (const round of [1, 2]) {
+    await later();
+    await client.query('update terminations set cutoff = greatest(cutoff, current_instant()), revision = revision + 1');
+    await signIn(`after-${round}`);
+  }
+  const ends = await states();
+  expect(ends.map(({ id, over_at }) => [id, over_at !== null])).toEqual([
+    ['after-1', true],
+    ['after-2', false],
+    ['before', true],
+    ['between', true],
+  ]);
+  expect(ends.find(({ id }) => id === 'before')).toEqual(first);
+  const minutesAfterFirst = (name: string) => {
+    const end = ends.find(({ id }) => id === name)?.over_at?.getTime() ?? Number.NaN;
+    return Math.round((end - (first?.over_at?.getTime() ?? Number.NaN)) / 60_000);
+  };
+  expect(['between', 'after-1'].map(minutesAfterFirst)).toEqual([2, 3]);
 });

@@ -51,7 +51,7 @@ export async function startTermination(
       await insertTermination(transaction, {
         organizationId,
         scope,
-        cutoff: null,
+        fenceOf: null,
         keptSessionIds: [],
         requestedBy,
         reason: null,

@@ -2,8 +2,9 @@ import { sql } from 'kysely';
 import { type Database, rows, type Transaction } from '../../database.ts';
 import type { RefreshChain } from '../../auth-module/auth-module.ts';
 import { endedByTermination } from '../../service/ended-by.ts';
+import { toInstant } from '../../service/instants.ts';
 import { auditResurfaced, reopen, type Resurfaced, resurfacedColumns, runsAgain } from './resurfaced.ts';
-import { type Page, type TerminationWork, toPages } from './work.ts';
+import { coveredBy, type Page, type TerminationWork, toPages } from './work.ts';
 
 export interface Adopted {
   /** What must be invalidated now. */
@@ -20,8 +21,8 @@ const chainsOf = (resurfaced: readonly Resurfaced[]): number => resurfaced.reduc
 
 /**
  * Takes the chains that the Auth Module says are alive in a termination's scope into its books: unknown sessions and
- * chains get rows, confirmed ones are pending again (and their termination runs again). Chains of kept sessions, and of
- * sessions that are known here to have begun after the cutoff, are left alone. `askedAt` is when the Auth Module was
+ * chains get rows, confirmed ones are pending again (and their termination runs again). Chains of kept sessions, of
+ * sessions that are known here and that the fence does not cover, and of unknown ones from after its reach are left alone. `askedAt` is when the Auth Module was
  * asked, by `work.now`: what another termination had killed since then was alive when it was seen, and has not come back.
  */
 export async function adoptChains(
@@ -60,16 +61,17 @@ async function mayBeKilled(
 ): Promise<RefreshChain[]> {
   const kept = new Set(work.keptSessionIds);
   const sessionIds = [...new Set(found.map((chain) => chain.sessionId))];
-  const timed = work.scopeKind === 'user' || work.scopeKind === 'organization';
-  const later = timed
-    ? await rows<{ id: string }>(
-        transaction,
-        sql`select id from sessions where organization_id = ${work.organizationId} and id = any (${sessionIds}::text[])
-          and termination_id is null and fenced_from > ${work.cutoff}::timestamptz`,
-      )
-    : [];
-  const untouched = new Set(later.map((session) => session.id));
-  return found.filter((chain) => !kept.has(chain.sessionId) && !untouched.has(chain.sessionId));
+  if (work.scopeKind === 'session' || work.scopeKind === 'grant')
+    return found.filter((chain) => !kept.has(chain.sessionId));
+  const known = await rows<{ id: string; is_free: boolean }>(
+    transaction,
+    sql`select id, termination_id is null and not ${coveredBy(work)} as is_free
+      from sessions s where organization_id = ${work.organizationId} and id = any (${sessionIds}::text[])`,
+  );
+  const isFree = new Map(known.map((session) => [session.id, session.is_free]));
+  const isLater = ({ sessionStartedAt }: RefreshChain) =>
+    Date.parse(sessionStartedAt) > Date.parse(toInstant(work.reach)) + work.clockAheadMs;
+  return found.filter((chain) => !kept.has(chain.sessionId) && !(isFree.get(chain.sessionId) ?? isLater(chain)));
 }
 
 /** Rows for what no event ever told of; sessions and chains without a termination become this one's, which then runs again. */

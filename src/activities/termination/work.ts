@@ -1,6 +1,7 @@
 import { type RawBuilder, sql } from 'kysely';
 import { type Database, row, rows } from '../../database.ts';
 import { knownAheadMs } from '../../service/auth-module-clock.ts';
+import { fenceCovers, reachOfFence } from '../../service/fence.ts';
 import type { TerminationScopeKind, TerminationStatus } from '../../rules/termination.ts';
 
 /** A termination as its workflow's activities need it. */
@@ -10,6 +11,11 @@ export interface TerminationWork {
   scopeKind: TerminationScopeKind;
   scopeId: string;
   cutoff: string;
+  holdsUntil: string;
+  /** A bigint, as text. */
+  decidedOrder: string;
+  /** Up to when it covers what has no row here. */
+  reach: string;
   keptSessionIds: string[];
   status: TerminationStatus;
   /** Moves with every decision; `completed` is only ever written for the revision that was swept. */
@@ -33,9 +39,9 @@ const unclaimedHere = sql.raw('s.organization_id = t.organization_id and s.termi
 export async function readWork(database: Database, id: string): Promise<TerminationWork | undefined> {
   const work = await row<Omit<TerminationWork, 'now'> & { readAt: number }>(
     database.pool,
-    sql`select id, organization_id as "organizationId", scope_kind as "scopeKind", scope_id as "scopeId", cutoff, kept_session_ids as "keptSessionIds",
+    sql`select id, organization_id as "organizationId", scope_kind as "scopeKind", scope_id as "scopeId", cutoff, holds_until as "holdsUntil", decided_order::text as "decidedOrder", ${reachOfFence} as reach, kept_session_ids as "keptSessionIds",
         status, revision, verified_at is not null as verified, sessions_pending as "sessionsPending", chains_pending as "chainsPending",
-        (extract(epoch from current_instant() - completed_at) * 1000)::float8 as "completedMsAgo",
+        greatest(extract(epoch from current_instant() - completed_at) * 1000, 0)::float8 as "completedMsAgo",
         exists (select from sessions s where s.parent_organization_id = t.organization_id and s.parent_session_id is not null and s.termination_id is null) as "mayHaveSupportSessions",
         exists (select from terminations o where o.organization_id = t.organization_id and o.id <> t.id and o.scope_kind in ('user', 'organization'))
           or exists (select from sessions s where ${unclaimedHere} and (s.support_access_grant_id is not null or s.parent_session_id is not null)) as "mayBeOver",
@@ -104,9 +110,17 @@ export async function leftovers(database: Database, work: TerminationWork, limit
   return toPages([...pending, ...[...signIns].map((id) => ({ kind: 'session' as const, id }))]);
 }
 
+/** The session `s` is one that its fence covers, kept or not. */
+export const coveredBy = ({ cutoff, holdsUntil, decidedOrder }: TerminationWork) =>
+  fenceCovers({
+    cutoff: sql`${cutoff}::timestamptz`,
+    holdsUntil: sql`${holdsUntil}::timestamptz`,
+    decidedOrder: sql`${decidedOrder}::bigint`,
+  });
+
 const inScope = (work: TerminationWork) => {
   const here = sql`s.organization_id = ${work.organizationId}`;
-  const fenced = sql`${here} and s.fenced_from <= ${work.cutoff}::timestamptz and s.id <> all (${work.keptSessionIds}::text[])`;
+  const fenced = sql`${here} and ${coveredBy(work)} and s.id <> all (${work.keptSessionIds}::text[])`;
   return {
     session: sql`${here} and s.id = ${work.scopeId}`,
     user: sql`${fenced} and s.user_id = ${work.scopeId}`,

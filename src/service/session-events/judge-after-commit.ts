@@ -2,7 +2,6 @@ import { sql } from 'kysely';
 import { type Database, rows, type Transaction } from '../../database.ts';
 import type { SessionEndReason } from '../../rules/session.ts';
 import type { TerminationScope, TerminationScopeKind } from '../../rules/termination.ts';
-import { toInstant } from '../instants.ts';
 import type { Pending } from './index.ts';
 import { keyOf } from './stored-sessions.ts';
 import { type Rejected, sweepRejected } from './sweep-rejected.ts';
@@ -18,7 +17,8 @@ export interface OverSession {
   parent_session_id: string | null;
   scope_kind: TerminationScopeKind | null;
   scope_id: string | null;
-  cutoff: string | null;
+  /** The termination that has it, or whose fence covers it. */
+  fence_id: string | null;
   kept_session_ids: string[] | null;
   /** A termination has it already, not only a fence. */
   is_claimed: boolean;
@@ -50,7 +50,6 @@ export async function judgeAfterCommit(database: Database, batch: readonly Pendi
         pending,
         session,
         scope: isSwept ? null : scopeOf(pending, session, reason),
-        cutoff: session.cutoff === null ? null : toInstant(session.cutoff),
       },
     ];
   });
@@ -61,7 +60,7 @@ export async function judgeAfterCommit(database: Database, batch: readonly Pendi
 const readOver = (database: Database, asked: readonly Pending[]): Promise<OverSession[]> =>
   rows<OverSession>(
     database.pool,
-    sql`select s.organization_id, s.id, s.over_reason, s.end_reason, s.support_access_grant_id, s.parent_session_id, t.scope_kind, t.scope_id, t.cutoff, t.kept_session_ids, s.termination_id is not null as is_claimed,
+    sql`select s.organization_id, s.id, s.over_reason, s.end_reason, s.support_access_grant_id, s.parent_session_id, t.scope_kind, t.scope_id, t.id as fence_id, t.kept_session_ids, s.termination_id is not null as is_claimed,
         exists (select from refresh_token_chains r where r.organization_id = s.organization_id and r.session_id = s.id and r.termination_id is null) as has_free_chain, coalesce(t.status = 'running', false) as is_running,
         exists (select 1 from support_access_grants g where g.organization_id = s.organization_id and g.id = s.support_access_grant_id and g.starts_at is not null) as grant_is_known
       from session_states s left join terminations t on t.id = s.over_termination_id

@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import { rows, type Transaction } from '../../database.ts';
 import type { TerminationScopeKind } from '../../rules/termination.ts';
+import { fenceCovers, ofParent } from '../fence.ts';
 import { claimSession, insertTermination } from '../insert-termination.ts';
 import { systemActor } from '../record-audit.ts';
 
@@ -23,12 +24,12 @@ export async function endSupportSessionsOf(
   await endEach(transaction, children);
 }
 
-/** What a termination ends whose sessions may be parents; `cutoff` and `keptSessionIds` bound the scopes `user` and `organization`. */
+/** What a termination ends whose sessions may be parents; its fence and `keptSessionIds` bound the scopes `user` and `organization`. */
 export interface EndedParents {
+  id: string;
   organizationId: string;
   scopeKind: TerminationScopeKind;
   scopeId: string;
-  cutoff: string;
   keptSessionIds: readonly string[];
 }
 
@@ -43,12 +44,12 @@ export async function endSupportSessionsUnder(transaction: Transaction, ended: E
   const covered =
     ended.scopeKind === 'session'
       ? sql`s.parent_session_id = ${ended.scopeId}`
-      : sql`coalesce(p.fenced_from, s.fenced_from) <= ${ended.cutoff}::timestamptz and s.parent_session_id <> all (${[...ended.keptSessionIds]}::text[])
+      : sql`exists (select from terminations t where t.id = ${ended.id}::uuid and ${fenceCovers(undefined, ofParent)}) and s.parent_session_id <> all (${[...ended.keptSessionIds]}::text[])
           and ${ended.scopeKind === 'user' ? sql`s.user_id = ${ended.scopeId}` : sql`true`}`;
   const children = await rows<{ organization_id: string; id: string }>(
     transaction,
     sql`select s.organization_id, s.id from sessions s left join sessions p on p.organization_id = s.parent_organization_id and p.id = s.parent_session_id
-      where s.parent_organization_id = ${ended.organizationId} and s.parent_session_id is not null and s.termination_id is null and ${covered}
+      where (p.user_id is null or p.user_id = s.user_id) and s.parent_organization_id = ${ended.organizationId} and s.parent_session_id is not null and s.termination_id is null and ${covered}
       order by s.organization_id, s.id limit ${CHILDREN_A_ROUND} for update of s`,
   );
   await endEach(transaction, children);
@@ -63,7 +64,7 @@ async function endEach(
     const { id } = await insertTermination(transaction, {
       organizationId: child.organization_id,
       scope: { kind: 'session', id: child.id },
-      cutoff: null,
+      fenceOf: null,
       keptSessionIds: [],
       requestedBy: systemActor,
       reason: null,

@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import { row, rows, type Transaction } from '../../database.ts';
 import type { TerminationScope } from '../../rules/termination.ts';
+import { fenceCovers } from '../fence.ts';
 import { claimSession, insertTermination, lockScope, wakeDispatcher } from '../insert-termination.ts';
 import { systemActor } from '../record-audit.ts';
 import type { Pending } from './index.ts';
@@ -10,12 +11,11 @@ export interface Rejected {
   pending: Pending;
   session: OverSession;
   scope: TerminationScope | null;
-  cutoff: string | null;
 }
 
 /**
  * Stores rejected sessions as ended and has each scope of the batch swept once: by the running termination of that
- * scope, whose cutoff stays, else by a new one with the fence's own cutoff.
+ * scope, whose cutoff stays, where its fence covers them, else by a new one with the fence that they met.
  */
 export async function sweepRejected(transaction: Transaction, rejected: readonly Rejected[]): Promise<void> {
   await markRejected(transaction, rejected);
@@ -26,7 +26,7 @@ export async function sweepRejected(transaction: Transaction, rejected: readonly
       r.pending.event.organizationId,
       r.scope.kind,
       r.scope.id,
-      r.scope.kind === 'session' ? null : r.cutoff,
+      r.scope.kind === 'session' ? null : r.session.fence_id,
     ]);
     scopes.set(key, [...(scopes.get(key) ?? []), r]);
   }
@@ -49,22 +49,24 @@ async function markRejected(transaction: Transaction, rejected: readonly Rejecte
 async function sweepScope(transaction: Transaction, group: readonly Rejected[]): Promise<void> {
   const [first] = group;
   if (first === undefined || first.scope === null) return;
-  const { scope, cutoff, session } = first;
+  const { scope, session } = first;
   const { organizationId } = first.pending.event;
   await lockScope(transaction, organizationId, scope);
   const kept = scope.kind === 'session' || scope.kind === 'grant' ? [] : (session.kept_session_ids ?? []);
+  const sessionIds = group.map(({ pending }) => pending.event.sessionId);
+  const isFence = scope.kind === 'user' || scope.kind === 'organization';
   const running = await row<{ id: string }>(
     transaction,
     sql`update terminations set revision = revision + 1, dispatch_after = current_instant(), dispatch_count = 0
-      where id = (select id from terminations where organization_id = ${organizationId} and scope_kind = ${scope.kind} and scope_id = ${scope.id} and status = 'running'
-        and cutoff >= coalesce(${cutoff}::timestamptz, '-infinity') and kept_session_ids <@ ${kept}::text[] order by requested_at limit 1) and status = 'running' returning id`,
+      where id = (select id from terminations t where organization_id = ${organizationId} and scope_kind = ${scope.kind} and scope_id = ${scope.id} and status = 'running'
+        and kept_session_ids <@ ${kept}::text[] ${isFence ? sql`and ${coversAll(organizationId, sessionIds)}` : sql``} order by requested_at limit 1) and status = 'running' returning id`,
   );
   const { id: terminationId } =
     running ??
     (await insertTermination(transaction, {
       organizationId,
       scope,
-      cutoff,
+      fenceOf: session.fence_id,
       keptSessionIds: kept,
       requestedBy: systemActor,
       reason: null,
@@ -73,6 +75,9 @@ async function sweepScope(transaction: Transaction, group: readonly Rejected[]):
   if (scope.kind === 'session') await claimSession(transaction, terminationId, organizationId, scope.id);
   await claimLateChains(transaction, terminationId, organizationId, group);
 }
+
+const coversAll = (organizationId: string, sessionIds: readonly string[]) =>
+  sql`not exists (select from sessions s where s.organization_id = ${organizationId} and s.id = any (${[...sessionIds]}::text[]) and not ${fenceCovers()})`;
 
 /** Chains of the rejected events' sessions that nobody has: the session may be at the Auth Module in this moment, without them. */
 async function claimLateChains(
