@@ -18,6 +18,6 @@ grant select on
   organizations, users, refresh_token_chains, terminations, support_access_grants, audit_events, audit_seals, audit_unsealed,
   seen_session_events, auth_module_slots, auth_module_clock, organization_clocks, retention_progress, expiry_progress
   to session_management_reader;
-grant select (organization_id, id, user_id, started_at, first_started_at, recorded_at, fenced_from, last_seen_at, expires_at, expiry_marked_at, ended_at, end_reason,
+grant select (organization_id, id, user_id, started_at, first_started_at, recorded_at, recorded_order, fenced_from, last_seen_at, expires_at, expiry_marked_at, ended_at, end_reason,
   termination_id, sign_in_outcome, support_access_grant_id, parent_organization_id, parent_session_id) on sessions to session_management_reader;
 grant select (caller, path, created_at, reserved_until, resource_kind, resource_id, response_status) on idempotency_keys to session_management_reader;

@@ -49,7 +49,10 @@ export const terminationSchema = z
       .object({ kind: z.enum(terminationScopeKinds), id: z.string() })
       .openapi({ example: { kind: 'user', id: 'user-7f3a' } }),
     status: z.enum(terminationStatuses),
-    cutoff: instant.openapi({ description: 'Everything in scope that started at or before this instant is ended.' }),
+    cutoff: instant.openapi({
+      description:
+        'Everything in scope that was recorded when it was decided, or that started at or before this instant, is ended.',
+    }),
     requestedAt: instant,
     requestedBy: actorSchema,
     reason: z.string().nullable(),

@@ -44,7 +44,8 @@ export async function lockScope(
  * Puts up the fence: one row and its audit event, whatever the number of sessions, in the caller's transaction and in
  * one statement. From the commit on everything in the scope that is recorded now, whatever its stamps say, or that started
  * at or before the cutoff is ended in every read. The cutoff is this instant; where the clock was set back, not before an
- * earlier one of the scope, nor before what is recorded in the organization. Returns the termination as it is now. A scope that is not a single session's must be locked by then (`lockScope`).
+ * earlier one of the scope, nor before what is recorded in the organization or was opened from a session of it. Returns the
+ * termination as it is now. A scope that is not a single session's must be locked by then (`lockScope`).
  */
 export async function insertTermination(transaction: Transaction, t: NewTermination): Promise<TerminationRow> {
   const wait = sql`${t.dispatchInMs} * interval '1 millisecond'`;
@@ -92,7 +93,8 @@ const fenceOf = ({ fenceOf: id, organizationId, scope }: NewTermination) =>
   id === null
     ? sql`select greatest(now,
           (select max(cutoff) from terminations where organization_id = ${organizationId} and scope_kind = ${scope.kind} and scope_id = ${scope.id}),
-          (select max(fenced_from) from sessions where organization_id = ${organizationId})) as cutoff,
+          (select max(fenced_from) from sessions where organization_id = ${organizationId} and termination_id is null),
+          (select max(fenced_from) from sessions where parent_organization_id = ${organizationId} and parent_session_id is not null and termination_id is null)) as cutoff,
         ${holdsUntil()}::timestamptz as holds_until, nextval('record_order') as decided_order from clock`
     : sql`select cutoff, holds_until, decided_order from terminations where id = ${id}::uuid`;
 

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { expect, it } from 'vitest';
+import { expect, it, onTestFinished } from 'vitest';
 import { call, eventually, tokens } from '../harness/client.ts';
 import { event, report, started } from '../harness/events.ts';
 import { useStack } from '../harness/stack.ts';
@@ -188,4 +188,14 @@ it('a parent session that is somebody else’s is none: what was opened from it 
   const { body } = await terminate(stack, 'vendor', 'sessions/stolen/terminate', { prefer: 'wait=20' });
   expect(body).toMatchObject({ status: 'completed', sessions: { total: 1 } });
   expect(await listSessions(stack, 'customer-of-stolen', 'staff-stolen', 'ended')).toEqual(before);
+});
+
+it('a support session whose parent has no row ends with the parent, also where the clock was set back since it was recorded', async () => {
+  const { own, results } = await openSupport('customer-of-rowless', 'staff-rowless', 'rowless');
+  expect(results).toMatchObject([{ outcome: 'accepted' }]);
+  await stack.database.moveClock(-600_000);
+  onTestFinished(() => stack.database.moveClock(600_000));
+  await terminate(stack, 'vendor', 'users/staff-rowless/sessions/terminate');
+  expect(await listSessions(stack, 'customer-of-rowless', 'staff-rowless')).toEqual([]);
+  await isDead('customer-of-rowless', own.chainId);
 });
