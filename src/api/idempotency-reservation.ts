@@ -44,6 +44,8 @@ interface KeyRow {
 
 export const matches = ({ caller, path, key }: KeyScope) => sql`caller = ${caller} and path = ${path} and key = ${key}`;
 const until = sql`current_instant() + make_interval(secs => ${RESERVED_SECONDS})`;
+/** Its time is over, or it ends later than any that is made now: the database's clock was set back since. */
+const lapsed = sql`(reserved_until <= current_instant() or reserved_until > ${until})`;
 
 /** Takes the key, or says what became of it. Throws `idempotency-key-reused` where it was sent with another body. */
 export async function reserve(pool: Queryable, scope: KeyScope, bodyHash: Buffer): Promise<Reservation> {
@@ -64,7 +66,7 @@ export async function takeOver(pool: Queryable, scope: KeyScope, lapsedId: strin
   const taken = await row<{ reservation: string }>(
     pool,
     sql`update idempotency_keys set reservation = ${randomUUID()}, reserved_until = ${until}, resource_kind = null, resource_id = null
-      where ${matches(scope)} and reservation = ${lapsedId} and response_status is null and reserved_until <= current_instant() returning reservation`,
+      where ${matches(scope)} and reservation = ${lapsedId} and response_status is null and ${lapsed} returning reservation`,
   );
   return taken?.reservation;
 }
@@ -92,7 +94,7 @@ async function insert(
 const read = (pool: Queryable, scope: KeyScope, bodyHash: Buffer): Promise<KeyRow | undefined> =>
   row<KeyRow>(
     pool,
-    sql`select body_hash = ${bodyHash} as same_body, reserved_until <= current_instant() as lapsed, reservation,
+    sql`select body_hash = ${bodyHash} as same_body, ${lapsed} as lapsed, reservation,
       resource_kind, resource_id, response_status, response_headers, response_body from idempotency_keys where ${matches(scope)}`,
   );
 

@@ -84,6 +84,11 @@ interface LeaseRow {
   slot: number | null;
 }
 
+/** By so much a lease of another process may be longer than ours. One that ends later still is from before the database's clock was set back. */
+const LONGER = sql.raw(`interval '1 minute'`);
+const latestEnd = (leaseMs: number) =>
+  sql`current_instant() + make_interval(secs => ${leaseMs}::float8 / 1000) + ${LONGER}`;
+
 /** `due` is decided on the snapshot and only that many rows are locked, so that one process never hides the others'. */
 const leaseStatement = (
   asks: readonly SlotAsk[],
@@ -94,7 +99,7 @@ const leaseStatement = (
     from unnest(${asks.map((ask) => ask.holder)}::uuid[], ${asks.map((ask) => ask.organizationId)}::text[])
       with ordinality as ask (holder, organization_id, place)
   ), known as materialized (
-    select organization_id, leased_until > current_instant() as leased from auth_module_slots where slot < ${rule.concurrency}::int
+    select organization_id, leased_until > current_instant() and leased_until <= ${latestEnd(rule.leaseMs)} as leased from auth_module_slots where slot < ${rule.concurrency}::int
   ), held as (
     select organization_id, count(*) as slots from known where leased group by organization_id
   ), slots as (
@@ -109,7 +114,7 @@ const leaseStatement = (
     select holder, organization_id, rank from entitled, slots
     where rank <= slots.free - (case when would_hold = 1 then 0 else ${rule.reserved}::int end)
   ), opened as materialized (
-    select slot from auth_module_slots where slot < ${rule.concurrency}::int and leased_until <= current_instant()
+    select slot from auth_module_slots where slot < ${rule.concurrency}::int and (leased_until <= current_instant() or leased_until > ${latestEnd(rule.leaseMs)})
     order by slot limit (select count(*) from due) for update skip locked
   ), leased as (
     update auth_module_slots as lease set organization_id = due.organization_id, holder = due.holder,

@@ -260,6 +260,18 @@ describe('time', () => {
     await stack.database.moveClock(-60_100);
   });
 
+  it('a key whose request never ended is free, too, where the clock was set back since', async () => {
+    const key = randomUUID();
+    const token = await observer(stack, 'set-back');
+    await post('set-back', everybody, { key, token });
+    await reserve('set-back', key);
+    expect(codeOf(await post('set-back', everybody, { key, token }))).toBe('409 idempotency-key-in-use');
+    await stack.database.moveClock(-600_000);
+    const answer = await post('set-back', everybody, { key, token });
+    await stack.database.moveClock(600_000);
+    expect([answer.status, isReplayed(answer)]).toEqual([202, false]);
+  });
+
   it('an answer is kept for 24 h; then the key is as new', async () => {
     const key = randomUUID();
     const token = await observer(stack, 'kept');

@@ -83,6 +83,15 @@ describe('a slot comes free', () => {
     expect(performance.now() - startedAt).toBeGreaterThan(200);
   });
 
+  it('when the clock was set back since a killed process took it', async () => {
+    const slots = await startProcess({ concurrency: 1 });
+    await slots.withSlot('org-1', () => Promise.resolve());
+    await query(
+      `update auth_module_slots set organization_id = 'dead', holder = gen_random_uuid(), leased_until = clock_timestamp() + interval '10 minutes'`,
+    );
+    await slots.withSlot('org-1', () => Promise.resolve());
+  });
+
   it('only by its own holder: a call that outlives its lease does not free its successor', async () => {
     const calls = createCalls();
     const [slow, next] = [await startProcess({ concurrency: 1, leaseMs: 50 }), await startProcess({ concurrency: 1 })];

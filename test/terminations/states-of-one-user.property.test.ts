@@ -24,6 +24,7 @@ const sessions = fc.uniqueArray(
     userId,
     startedAt: minute,
     recordedAt: minute,
+    recordedOrder: minute,
     parentId: fc.option(id),
     isEnded: fc.boolean(),
   }),
@@ -35,7 +36,16 @@ const scope = fc.oneof(
   fc.record({ kind: fc.constant('session'), scopeId: id }),
 );
 const terminations = fc.array(
-  fc.record({ organizationId, scope, requestedAt: minute, joinedAfter: minute, kept: fc.array(id, { maxLength: 2 }) }),
+  fc.record({
+    organizationId,
+    scope,
+    requestedAt: minute,
+    joinedAfter: minute,
+    kept: fc.array(id, { maxLength: 2 }),
+    decidedOrder: minute,
+    heldFor: minute,
+    earlier: fc.array(fc.record({ decided_order: minute, cutoff: minute }), { maxLength: 2 }),
+  }),
   { maxLength: 5 },
 );
 
@@ -47,16 +57,17 @@ it('a user’s list tells of each session what every other question is told of i
     fc.asyncProperty(sessions, terminations, async (someSessions, someTerminations) => {
       await clone.query('truncate sessions, terminations cascade');
       await clone.query(
-        `insert into sessions (organization_id, id, user_id, started_at, recorded_at, last_seen_at, ended_at, end_reason, parent_organization_id, parent_session_id)
-        select "organizationId", id, "userId", ${at('"startedAt"')}, ${at('"recordedAt"')}, ${at('"startedAt"')},
+        `insert into sessions (organization_id, id, user_id, started_at, recorded_at, recorded_order, last_seen_at, ended_at, end_reason, parent_organization_id, parent_session_id)
+        select "organizationId", id, "userId", ${at('"startedAt"')}, ${at('"recordedAt"')}, "recordedOrder", ${at('"startedAt"')},
           case when "isEnded" then ${at('5')} end, case when "isEnded" then 'signed-out' end, case when "parentId" is not null then "organizationId" end, "parentId"
-        from jsonb_to_recordset($1::jsonb) as s("organizationId" text, id text, "userId" text, "startedAt" int, "recordedAt" int, "parentId" text, "isEnded" boolean)`,
+        from jsonb_to_recordset($1::jsonb) as s("organizationId" text, id text, "userId" text, "startedAt" int, "recordedAt" int, "recordedOrder" int, "parentId" text, "isEnded" boolean)`,
         [JSON.stringify(someSessions)],
       );
       await clone.query(
-        `insert into terminations (organization_id, scope_kind, scope_id, requested_at, cutoff, kept_session_ids, requested_by, progress_at, next_look_at, dispatch_after)
-        select "organizationId", scope->>'kind', scope->>'scopeId', ${at('"requestedAt"')}, ${at('("requestedAt" + "joinedAfter")')}, array(select jsonb_array_elements_text(kept)), '{}', now(), now(), now()
-        from jsonb_to_recordset($1::jsonb) as t("organizationId" text, scope jsonb, "requestedAt" int, "joinedAfter" int, kept jsonb)`,
+        `insert into terminations (organization_id, scope_kind, scope_id, requested_at, cutoff, decided_order, holds_until, decided_at, earlier_decisions, kept_session_ids, requested_by, progress_at, next_look_at, dispatch_after)
+        select "organizationId", scope->>'kind', scope->>'scopeId', ${at('"requestedAt"')}, ${at('("requestedAt" + "joinedAfter")')}, "decidedOrder", ${at('"heldFor"')}, ${at('("requestedAt" + "joinedAfter")')},
+          (select coalesce(jsonb_agg(decision_of(${at('(d ->> $$cutoff$$)::int')}, ${at('(d ->> $$cutoff$$)::int')}, (d ->> 'decided_order')::int, ${at('(d ->> $$cutoff$$)::int')})), '[]') from jsonb_array_elements(earlier) d), array(select jsonb_array_elements_text(kept)), '{}', now(), now(), now()
+        from jsonb_to_recordset($1::jsonb) as t("organizationId" text, scope jsonb, "requestedAt" int, "joinedAfter" int, kept jsonb, "decidedOrder" int, "heldFor" int, earlier jsonb)`,
         [JSON.stringify(someTerminations)],
       );
       const states = await clone.query<{ over_at: Date | null }>(
