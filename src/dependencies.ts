@@ -151,7 +151,7 @@ export async function buildWorkerDependencies(config: Config, logger: Logger, tr
     connection,
     metrics,
     /** What retention removes does not come back: it waits while it cannot know what is old. */
-    mayRemove: watch.clocksAgree,
+    mayRemove: () => watch.clocksAgree(),
     onRemoved: createCountRemoved(metrics),
     deliver: measuredDeliver(
       createDeliver({ database, client, taskQueue: config.temporal.taskQueue, logger, timeoutMs: 5_000, tracing }),

@@ -39,27 +39,12 @@ export function watchDatabase({
   const stopping = new AbortController();
   const show = createShowClock(metrics);
   const warnOfStandbys = createWarnOfStandbys(database, logger, standbysEveryMs);
+  const tellOfChange = createTellOfChange(logger);
   let last: ClockReading | undefined;
-  let told: ClockReading = { differenceMs: 0, errorMs: 0 };
   const look = async () => {
-    const reading = await readClock(database);
-    show(reading);
-    last = reading;
-    const change = beyondError(reading, told);
-    if (change !== 0) {
-      logger.warn(
-        {
-          differenceMs: Math.round(reading.differenceMs),
-          errorMs: Math.round(reading.errorMs),
-          wasMs: Math.round(told.differenceMs),
-        },
-        change < 0
-          ? 'the clock of the database was set back against ours'
-          : 'the clock of the database was set ahead against ours',
-      );
-      told = reading;
-    }
-    await warnOfStandbys();
+    last = await readClock(database);
+    show(last);
+    tellOfChange(last);
   };
   const run = async () => {
     while (!stopping.signal.aborted) {
@@ -69,6 +54,9 @@ export function watchDatabase({
         show(undefined);
         logger.debug({ error: codeOf(error) }, 'the clock of the database could not be read');
       });
+      await warnOfStandbys().catch((error: unknown) =>
+        logger.debug({ error: codeOf(error) }, 'the standbys of the database could not be read'),
+      );
       await delay(everyMs, undefined, { signal: stopping.signal }).catch(() => undefined);
     }
   };
@@ -76,6 +64,21 @@ export function watchDatabase({
   return {
     clocksAgree: () => last !== undefined && beyondError(last, { differenceMs: 0, errorMs: 0 }) === 0,
     stop: () => stopping.abort(),
+  };
+}
+
+/** One line for each change, against the reading that was told last. */
+function createTellOfChange(logger: Logger): (reading: ClockReading) => void {
+  let told: ClockReading = { differenceMs: 0, errorMs: 0 };
+  return (reading) => {
+    const change = beyondError(reading, told);
+    if (change === 0) return;
+    const [differenceMs, errorMs, wasMs] = [reading.differenceMs, reading.errorMs, told.differenceMs].map(Math.round);
+    logger.warn(
+      { differenceMs, errorMs, wasMs },
+      `the clock of the database was set ${change < 0 ? 'back' : 'ahead'} against ours`,
+    );
+    told = reading;
   };
 }
 

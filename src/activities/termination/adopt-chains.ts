@@ -22,8 +22,9 @@ const chainsOf = (resurfaced: readonly Resurfaced[]): number => resurfaced.reduc
 /**
  * Takes the chains that the Auth Module says are alive in a termination's scope into its books: unknown sessions and
  * chains get rows, confirmed ones are pending again (and their termination runs again). Chains of kept sessions, of
- * sessions that are known here and that the fence does not cover, and of unknown ones from after its reach are left alone. `askedAt` is when the Auth Module was
- * asked, by `work.now`: what another termination had killed since then was alive when it was seen, and has not come back.
+ * sessions that are known here and that the fence does not cover, and of unknown ones from after its reach are left
+ * alone. `askedAt` is when the Auth Module was asked, by `work.now`: what another termination had killed since then was
+ * alive when it was seen, and has not come back.
  */
 export async function adoptChains(
   database: Database,
@@ -61,7 +62,7 @@ async function mayBeKilled(
 ): Promise<RefreshChain[]> {
   const kept = new Set(work.keptSessionIds);
   const sessionIds = [...new Set(found.map((chain) => chain.sessionId))];
-  if (work.scopeKind === 'session' || work.scopeKind === 'grant')
+  if (work.scopeKind !== 'user' && work.scopeKind !== 'organization')
     return found.filter((chain) => !kept.has(chain.sessionId));
   const known = await rows<{ id: string; is_free: boolean }>(
     transaction,
