@@ -8,7 +8,7 @@ import { Migration } from '@mikro-orm/migrations';
 export class Migration20261128140000_fences_by_order extends Migration {
   override up(): void {
     this.addSql(`set local lock_timeout = '2s'`);
-    for (const part of [order, sessions, terminations, deliveries, law, joinsOfThePreviousVersion]) this.addSql(part);
+    for (const part of [order, sessions, terminations, law, joinsOfThePreviousVersion]) this.addSql(part);
     this.addSql('drop function session_states_of');
     this.addSql('drop view session_states');
     this.addSql(`create view session_states as ${states(anySessions)};`);
@@ -30,11 +30,7 @@ grant usage on sequence record_order to public;`;
 const sessions = `
 -- 0: recorded before there was an order
 alter table sessions add column recorded_order bigint not null default 0;
-alter table sessions alter column recorded_order set default nextval('record_order');
--- the newest that is recorded in an organization and that no termination has, for a decision's cutoff
-create index if not exists sessions_unclaimed on sessions (organization_id, fenced_from, id) where termination_id is null;
--- and of what was opened from its sessions, which need not have a row
-create index sessions_newest_under_parent on sessions (parent_organization_id, fenced_from) where parent_session_id is not null and termination_id is null;`;
+alter table sessions alter column recorded_order set default nextval('record_order');`;
 
 const terminations = `
 -- the highest: decided before there was an order, and covers by its cutoff alone
@@ -46,13 +42,6 @@ alter table terminations
   add column decided_at timestamptz(3),
   -- what the fence was before each join, oldest first: what a decision covered first has ended with that one
   add column earlier_decisions jsonb not null default '[]';`;
-
-const deliveries = `
--- the one that an equal request joins, among all past ones of the scope
-create index if not exists terminations_running on terminations (organization_id, scope_kind, scope_id) where status = 'running';
--- of what is not delivered, what is put off beyond any patience: by a clock that was set back since
-create index terminations_undelivered on terminations (dispatch_after) where verified_at is null and delivered_revision < revision;
-create index grants_undelivered on support_access_grants (dispatch_after) where settled_at is null and delivered_revision < revision;`;
 
 const law = `
 -- How far a fence reaches for what was not recorded when it was decided. A clock that has shown less than the cutoff

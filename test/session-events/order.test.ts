@@ -33,10 +33,16 @@ async function tell(events: readonly object[], sizes: readonly number[]): Promis
     'select id, session_id, outcome from refresh_token_chains where organization_id = $1 order by id',
     [organizationId],
   );
-  // when it was recorded, and in which place, is the only thing that may differ
+  // when it was recorded, in which place and with which start, is the only thing that may differ
   return {
     list: list.map((each) => ({ ...each, organizationId: '' })),
-    rows: rows.map((each) => ({ ...each, organization_id: '', recorded_at: '', recorded_order: '' })),
+    rows: rows.map((each) => ({
+      ...each,
+      organization_id: '',
+      recorded_at: '',
+      recorded_order: '',
+      first_started_at: '',
+    })),
     chains,
   };
 }
