@@ -1,16 +1,17 @@
 import { z } from 'zod';
+import { describedBy, describedMethods, LONGEST_USER_AGENT } from '../../rules/descriptive.ts';
 import { EARLIEST, LATEST } from '../../rules/credible-instant.ts';
 import { isOpaqueId } from '../../rules/identifier.ts';
 import { type SessionEvent, sessionEventTypes } from '../../rules/session-event.ts';
 
 const id = z.string().refine(isOpaqueId, 'must be 1 to 255 printable characters');
 const instant = z.iso.datetime({ offset: true });
-/** NUL and lone surrogates have no place in PostgreSQL's text: one of them would fail the whole batch. */
-const text = (max: number) =>
+/** Never a reason to reject: what cannot be kept as it is told is cleaned, and what is no text is absent. */
+const description = (max?: number) =>
   z
-    .string()
-    .max(max)
-    .refine((value) => !/[\0\p{Cs}]/u.test(value), 'must be Unicode text without NUL');
+    .unknown()
+    .transform((told) => describedBy(told, max))
+    .optional();
 
 export const sessionEventSchema = z.strictObject({
   eventId: id,
@@ -22,17 +23,18 @@ export const sessionEventSchema = z.strictObject({
   startedAt: instant,
   chainId: id.nullish(),
   expiresAt: instant.nullish(),
-  ipAddress: text(64).nullish(),
-  userAgent: text(4_096).nullish(),
-  client: text(255).nullish(),
-  authenticationMethods: z.array(text(64)).max(20).nullish(),
+  userName: description(),
+  ipAddress: description(),
+  userAgent: description(LONGEST_USER_AGENT),
+  client: description(),
+  authenticationMethods: z.unknown().transform(describedMethods).optional(),
   supportAccessGrantId: z.uuid().nullish(),
   parentSession: z.strictObject({ organizationId: id, sessionId: id }).nullish(),
 });
 
 /**
  * An event as the rules take it, its stamps moved back by `aheadMs`, by how much the sender's clock is ahead for
- * certain; null where it is malformed. A support start without the staff member's own session is malformed.
+ * certain; null where it is malformed. A support start, and no other event, names the staff member's own session.
  */
 export function parseSessionEvent(raw: unknown, aheadMs: number): SessionEvent | null {
   const parsed = sessionEventSchema.safeParse(raw);
@@ -54,8 +56,8 @@ export function parseSessionEvent(raw: unknown, aheadMs: number): SessionEvent |
   };
   const stamps = [event.occurredAt, event.startedAt, event.expiresAt ?? event.startedAt];
   if (!stamps.every((at) => at > EARLIEST && at < LATEST)) return null;
-  if (event.type === 'session.started' && event.supportAccessGrantId !== null && event.parentSession === null)
-    return null;
+  const isSupportStart = event.type === 'session.started' && event.supportAccessGrantId !== null;
+  if (isSupportStart !== (event.parentSession !== null)) return null;
   return event;
 }
 
