@@ -85,12 +85,11 @@ export interface SessionManagementService {
     context: AdminContext,
   ): Promise<SupportAccessFlag>;
   endSupportAccess(context: AdminContext): Promise<SupportAccessFlag>;
-  checkSupportAccess(question: {
-    organizationId: string;
-    userId: string;
-    role: string;
-    sessionId?: string;
-  }): Promise<SupportAccessDecision>;
+  /** `machineOf`: the only organization that the asking machine speaks for; null: it speaks for all. */
+  checkSupportAccess(
+    question: { organizationId: string; userId: string; role: string; sessionId?: string },
+    machineOf: string | null,
+  ): Promise<SupportAccessDecision>;
   listAuditEvents(context: AdminContext, options?: PageRequest & AuditFilter): Promise<Page<AuditEventView>>;
   /** Everything that matches, newest first, in pages of bounded size; nothing is held in memory. */
   exportAuditEvents(context: AdminContext, filter: AuditFilter, signal: AbortSignal): AsyncIterable<AuditEventView>;

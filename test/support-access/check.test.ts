@@ -123,6 +123,29 @@ it('a session that ended, or is somebody else’s, or another organization’s, 
   expect(await grants.check('over', { sessionId: 'plain' })).toMatchObject({ decision: 'deny', reason: 'no-grant' });
 });
 
+it('a machine of one organization cannot tell a session of another from one that nobody knows', async () => {
+  await report(stack, [
+    started({ organizationId: 'oracle-elsewhere', userId: 'staff', sessionId: 'alive-elsewhere' }),
+    started({ organizationId: 'oracle-elsewhere', userId: 'staff', sessionId: 'ended-elsewhere' }),
+    event('session.ended', { organizationId: 'oracle-elsewhere', userId: 'staff', sessionId: 'ended-elsewhere' }),
+  ]);
+  const token = await tokens(stack.issuer).machine('support-access:check', 'oracle');
+  const ask = async (sessionId: string) => {
+    const body = { organizationId: 'oracle', userId: 'staff', role: 'global_admin', sessionId };
+    const answer = await call<SupportAccessDecision>(stack, 'POST', '/v1/support-access/check', { token, body });
+    return { decision: answer.body.decision, reason: answer.body.reason, grantId: answer.body.grantId };
+  };
+  for (const isGranted of [false, true]) {
+    const expected = isGranted
+      ? { reason: 'granted', grantId: (await grants.create('oracle')).id }
+      : { reason: 'no-grant' };
+    const ofUnknown = await ask('never-heard-of');
+    expect(ofUnknown).toMatchObject(expected);
+    expect(await ask('alive-elsewhere')).toEqual(ofUnknown);
+    expect(await ask('ended-elsewhere')).toEqual(ofUnknown);
+  }
+});
+
 it('a support session dies with the staff member’s own session', async () => {
   await report(stack, [started({ organizationId: 'vendor', userId: 'staff', sessionId: 'sid-of-staff' })]);
   const grant = await grants.create('parent');

@@ -27,6 +27,6 @@ export const checkSupportAccess = ({ service }: { service: Pick<SessionManagemen
       const own = c.get('tokenOrganizationId');
       if (own !== null && own !== question.organizationId)
         throw new ServiceError('role-required', 'Your token speaks for another organization.');
-      return c.json(await service.checkSupportAccess(question), 200);
+      return c.json(await service.checkSupportAccess(question, own), 200);
     },
   });

@@ -21,6 +21,8 @@ interface Question {
   organizationId: string;
   userId: string;
   sessionId?: string | undefined;
+  /** The machine that asks speaks for this organization only: to it another's session is one that nobody knows. */
+  isBound: boolean;
 }
 
 /**
@@ -34,9 +36,9 @@ export const createCheckSupportAccess = ({
 }): SessionManagementService['checkSupportAccess'] => {
   // gateways ask at each request: under load it is the round trips that cost, not the answers
   const ask = createBatch((questions: readonly Question[]) => rows<CheckRow>(database.pool, answersTo(questions)));
-  return async ({ role, ...question }) => {
+  return async ({ role, ...question }, machineOf) => {
     if (role !== 'global_admin') return deny('not-eligible', null);
-    const found = await ask(question);
+    const found = await ask({ ...question, isBound: machineOf !== null });
     if (found.session_is_over) return deny('session-ended', null);
     if (found.grant_id === null) return deny('no-grant', null);
     if (!found.live) return deny(found.end_reason ?? 'expired', found.grant_id);
@@ -76,11 +78,11 @@ function answersTo(questions: readonly Question[]): RawBuilder<CheckRow> {
         or session.over_at is not null or coalesce(session.effective_expires_at <= clock.now, false)) as session_is_over,
       coalesce(live.id, past.id) as grant_id, live.id is not null as live, past.end_reason, live.not_after,
       extract(epoch from live.not_after - clock.now)::float8 as seconds_left
-    from clock, unnest(${column((q) => q.organizationId)}, ${column((q) => q.userId)}, ${column((q) => q.sessionId ?? null)})
-      with ordinality as q(organization_id, user_id, session_id, n)
+    from clock, unnest(${column((q) => q.organizationId)}, ${column((q) => q.userId)}, ${column((q) => q.sessionId ?? null)},
+      ${sql`${questions.map((q) => q.isBound)}::boolean[]`}) with ordinality as q(organization_id, user_id, session_id, is_bound, n)
     left join lateral (
       select id, organization_id, user_id, over_at, effective_expires_at, support_access_grant_id from session_states s
-      where q.session_id is not null and s.id = q.session_id order by s.organization_id = q.organization_id desc limit 1
+      where q.session_id is not null and s.id = q.session_id and (s.organization_id = q.organization_id or not q.is_bound) order by s.organization_id = q.organization_id desc limit 1
     ) session on true
     left join lateral (
       select g.id, least(g.expires_at, session.effective_expires_at) as not_after from support_access_grants g, clock
