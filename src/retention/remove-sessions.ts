@@ -41,6 +41,10 @@ const noTermination = (kind: string, scopeId: string) =>
   none(
     `terminations t where t.organization_id = s.organization_id and t.verified_at is null and t.scope_kind = '${kind}' and t.scope_id = ${scopeId}`,
   );
+const hasDetails = sql.raw(
+  `(s.ip_address is not null or s.user_agent is not null or s.client is not null or s.authentication_methods <> '{}')`,
+);
+const withoutDetails = sql.raw(`ip_address = null, user_agent = null, client = null, authentication_methods = '{}'`);
 
 /** Nobody may still need the row: no termination in whose scope it lies is open, no grant of it is, no chain waits for a confirmation. */
 const nobodyNeedsIt = sql.raw(
@@ -66,17 +70,26 @@ const hasChains = sql.raw(
   '(select 1 from refresh_token_chains r where r.organization_id = s.organization_id and r.session_id = s.id limit 1) is not null',
 );
 
+/** It ended, and not every refresh token of it is known to be dead: by its bare id a late event is known not to begin it anew. */
+const mayStillRefresh = sql.raw(`s.ended_at is not null and (
+    select coalesce(bool_or(coalesce(r.outcome, 'pending') = 'pending'), true) from refresh_token_chains r
+    where r.organization_id = s.organization_id and r.session_id = s.id)`);
+/** Since when nothing of it was told; its chains may be used long after the sign-out. */
+const quietSince = sql.raw(
+  `case when s.ended_at is null then s.expires_at else greatest(s.ended_at, s.last_seen_at) end`,
+);
+
 /**
- * Removes sessions that signed out, were rejected or expired so long ago, with their chains; never one that a termination
- * ended, and no staff session while one that was opened from it is still there. Returns how many.
+ * Removes sessions that signed out, were rejected or expired and were quiet for so long, with their chains; never one that
+ * a termination ended, none that ended while a chain of it may live, and no staff session while one that was opened from it is still there. Returns how many.
  */
 export async function removeOldSessions(transaction: Transaction, page: RetentionPage): Promise<number> {
   const removed = await rows(
     transaction,
     sql`with due as materialized (
         select s.organization_id, s.id from sessions s
-        where ${inPage(page)} and s.termination_id is null and coalesce(s.ended_at, s.expires_at) < (select current_instant()) - ${page.days} * interval '1 day' and ${nobodyNeedsIt}
-          and ${noSessionOpenedFromIt} and ${notTerminated}
+        where ${inPage(page)} and s.termination_id is null and ${quietSince} < (select current_instant()) - ${page.days} * interval '1 day' and ${nobodyNeedsIt}
+          and not (${mayStillRefresh}) and ${noSessionOpenedFromIt} and ${notTerminated}
         order by s.organization_id, s.id limit ${sql.lit(PAGE_SIZE)} for update of s skip locked
       ), chains as (
         delete from refresh_token_chains r using due where r.organization_id = due.organization_id and r.session_id = due.id
@@ -96,14 +109,32 @@ export async function clearTerminatedSessions(transaction: Transaction, page: Re
     sql`with due as materialized (
         select s.organization_id, s.id from sessions s
         where (select verified_at from terminations own where own.id = s.termination_id) is not null and ${inPage(page)} and s.ended_at < (select current_instant()) - ${page.days} * interval '1 day' and ${nobodyNeedsIt}
-          and (s.ip_address is not null or s.user_agent is not null or s.client is not null or s.authentication_methods <> '{}'
+          and (${hasDetails}
             or ${hasChains})
         order by s.organization_id, s.id limit ${sql.lit(PAGE_SIZE)} for update of s skip locked
       ), chains as (
         delete from refresh_token_chains r using due where r.organization_id = due.organization_id and r.session_id = due.id
       )
-      update sessions s set ip_address = null, user_agent = null, client = null, authentication_methods = '{}'
+      update sessions s set ${withoutDetails}
       from due where s.organization_id = due.organization_id and s.id = due.id returning 1`,
+  );
+  return cleared.length;
+}
+
+/**
+ * Of sessions that ended otherwise and were quiet for so long, but may still refresh, the details of the person's device
+ * go. The bare ids of session and chains stay. Returns how many were emptied.
+ */
+export async function clearEndedSessions(transaction: Transaction, page: RetentionPage): Promise<number> {
+  const cleared = await rows(
+    transaction,
+    sql`with due as materialized (
+        select s.organization_id, s.id from sessions s
+        where ${inPage(page)} and s.termination_id is null and ${quietSince} < (select current_instant()) - ${page.days} * interval '1 day' and ${mayStillRefresh} and ${hasDetails}
+          and ${nobodyNeedsIt}
+        order by s.organization_id, s.id limit ${sql.lit(PAGE_SIZE)} for update of s skip locked
+      )
+      update sessions s set ${withoutDetails} from due where s.organization_id = due.organization_id and s.id = due.id returning 1`,
   );
   return cleared.length;
 }

@@ -4,7 +4,13 @@ import type { Logger } from 'pino';
 import { type Database, row, rows, type Transaction } from '../database.ts';
 import { codeOf } from '../error-code.ts';
 import { removeIdempotencyKeys, removeSeenEvents, removeVoidedGrants } from './remove-by-age.ts';
-import { clearTerminatedSessions, nextPageEnd, type PageEnd, removeOldSessions } from './remove-sessions.ts';
+import {
+  clearEndedSessions,
+  clearTerminatedSessions,
+  nextPageEnd,
+  type PageEnd,
+  removeOldSessions,
+} from './remove-sessions.ts';
 
 export interface RetentionOptions {
   database: Database;
@@ -20,6 +26,7 @@ export interface RetentionOptions {
 export interface Removed {
   sessions: number;
   terminatedSessionsCleared: number;
+  endedSessionsCleared: number;
   idempotencyKeys: number;
   seenEvents: number;
   voidedGrants: number;
@@ -74,6 +81,7 @@ export const retentionStep = ({
     const page = { from, to, days: sessionRetentionDays };
     const removed: Removed = {
       terminatedSessionsCleared: await clearTerminatedSessions(transaction, page),
+      endedSessionsCleared: await clearEndedSessions(transaction, page),
       sessions: await removeOldSessions(transaction, page),
       idempotencyKeys: await removeIdempotencyKeys(transaction, BATCH),
       seenEvents: await removeSeenEvents(transaction, BATCH),

@@ -37,8 +37,8 @@ it('keys of a day, events of a week and grants that never lived go; younger ones
 
 it('a long table is walked in pages, a step a second, by one worker at a time', async () => {
   await session('many', 'first');
-  await test.query(`insert into sessions (organization_id, id, user_id, started_at, recorded_at, last_seen_at, ended_at, end_reason)
-    select 'many', 's' || n, 'grace', now(), now(), now(), now(), 'signed-out' from generate_series(1, 4500) n`);
+  await test.query(`insert into sessions (organization_id, id, user_id, started_at, recorded_at, last_seen_at, expires_at)
+    select 'many', 's' || n, 'grace', now(), now(), now(), now() from generate_series(1, 4500) n`);
   await test.moveClock((days + 1) * day);
   const steps = await walk();
   expect(steps.map(({ sessions }) => sessions > 2_000)).not.toContain(true);

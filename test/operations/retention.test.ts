@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import {
   chainsOf,
+  confirmChains,
   day,
   days,
   idsOf,
@@ -15,8 +16,9 @@ import {
 
 useRetention();
 
-it('sessions that signed out or expired go after the retention, with their chains, and not a day sooner', async () => {
+it('sessions that expired, or ended with every chain confirmed dead, go after the retention, and not a day sooner', async () => {
   await session('old', 'signed-out', signedOut());
+  await confirmChains('old', 'signed-out');
   await session('old', 'expired', { expires_at: now() });
   await session('old', 'active', { expires_at: new Date(Date.now() + 400 * day).toISOString() });
   await session('old', 'without-end');
@@ -28,6 +30,46 @@ it('sessions that signed out or expired go after the retention, with their chain
   expect(steps.reduce((sum, step) => sum + step.sessions, 0)).toBe(2);
   expect(await idsOf('old')).toEqual(['active', 'without-end']);
   expect(await chainsOf('old')).toEqual(['chain-active', 'chain-without-end']);
+  await test.moveClock(-(days + 1) * day);
+});
+
+it('of a signed-out session with a chain that is not confirmed dead the bare ids stay, and the details go', async () => {
+  await session('bare', 'signed-out', signedOut());
+  await test.moveClock((days + 1) * day);
+  expect((await walk()).reduce((sum, step) => sum + step.endedSessionsCleared, 0)).toBe(1);
+  expect(await chainsOf('bare')).toEqual(['chain-signed-out']);
+  expect(
+    await test.query(
+      'select id, ip_address, user_agent, client, authentication_methods from sessions where organization_id = $1',
+      ['bare'],
+    ),
+  ).toEqual([{ id: 'signed-out', ip_address: null, user_agent: null, client: null, authentication_methods: [] }]);
+  expect((await walk()).reduce((sum, step) => sum + step.endedSessionsCleared, 0)).toBe(0);
+  await test.moveClock(-(days + 1) * day);
+});
+
+it('what a completed termination covers stays until it is verified', async () => {
+  const open = await termination('unverified', true, ['user', 'grace']);
+  await session('unverified', 'signed-out', signedOut());
+  await session('unverified', 'terminated', {
+    ended_at: now(),
+    end_reason: 'terminated',
+    termination_id: open,
+    sign_in_outcome: 'invalidated',
+  });
+  await confirmChains('unverified', 'signed-out');
+  await test.query('update terminations set verified_at = null where id = $1', [open]);
+  await test.moveClock((days + 1) * day);
+  await walk();
+  const rows = await test.query<{ user_agent: string }>('select user_agent from sessions where organization_id = $1', [
+    'unverified',
+  ]);
+  expect(rows).toEqual([{ user_agent: 'agent' }, { user_agent: 'agent' }]);
+  expect(await chainsOf('unverified')).toHaveLength(2);
+  await test.query('update terminations set verified_at = current_instant() where id = $1', [open]);
+  await walk();
+  expect(await idsOf('unverified')).toEqual(['terminated']);
+  expect(await chainsOf('unverified')).toEqual([]);
   await test.moveClock(-(days + 1) * day);
 });
 

@@ -68,6 +68,15 @@ export async function termination(org: string, verified: boolean, scope: [string
   return row?.id ?? '';
 }
 
+/** The Auth Module confirmed every chain of the session dead, to a termination that is verified. */
+export async function confirmChains(org: string, id: string): Promise<void> {
+  const confirmedTo = await termination(org, true, ['session', `another-than-${id}`]);
+  await test.query(
+    `update refresh_token_chains set termination_id = $3, outcome = 'invalidated', settled_at = now() where organization_id = $1 and session_id = $2`,
+    [org, id, confirmedTo],
+  );
+}
+
 /** A whole walk, as the workers make it. */
 export async function walk(): Promise<Removed[]> {
   const steps: Removed[] = [];
