@@ -8,7 +8,8 @@ grant select, insert on organizations, users, audit_events, audit_seals to sessi
 grant select, insert, update on terminations, auth_module_slots, auth_module_clock, organization_clocks to session_management_app;
 -- what retention removes or what is a queue
 grant select, insert, update, delete on
-  sessions, refresh_token_chains, support_access_grants, idempotency_keys, seen_session_events, audit_unsealed
+  sessions, refresh_token_chains, support_access_grants, idempotency_keys, seen_session_events, audit_unsealed,
+  auth_module_leads
   to session_management_app;
 grant select, update on retention_progress, expiry_progress to session_management_app;
 grant select on service_keys, session_states to session_management_app;
@@ -16,7 +17,7 @@ grant select on service_keys, session_states to session_management_app;
 -- people look at states and times; not at addresses, devices, answers that were given, or the key that signs cursors
 grant select on
   organizations, users, refresh_token_chains, terminations, support_access_grants, audit_events, audit_seals, audit_unsealed,
-  seen_session_events, auth_module_slots, auth_module_clock, organization_clocks, retention_progress, expiry_progress
+  seen_session_events, auth_module_slots, auth_module_clock, organization_clocks, auth_module_leads, retention_progress, expiry_progress
   to session_management_reader;
 grant select (organization_id, id, user_id, started_at, first_started_at, recorded_at, recorded_order, fenced_from, last_seen_at, expires_at, expiry_marked_at, ended_at, end_reason,
   termination_id, sign_in_outcome, support_access_grant_id, parent_organization_id, parent_session_id) on sessions to session_management_reader;

@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import { type Database, row } from '../database.ts';
+import { countedLeads } from '../service/auth-module-clock.ts';
 import { stalledAfterSeconds } from '../rules/termination.ts';
 
 /** What is still to be done, for all organizations together. Ages are in seconds and zero where there is nothing. */
@@ -37,7 +38,7 @@ export const readBacklog = (database: Database): Promise<Backlog | undefined> =>
     sql`with clock as materialized (select current_instant() as now), t as (${openTerminations}), g as (${openGrants}), a as (${unsealedAudit})
       select t.*, g.*, a.*,
         (select count(*) from auth_module_slots, clock where leased_until > now)::int as auth_module_calls_leased,
-        coalesce((select ahead_ms / 1000.0 from auth_module_clock), 0)::float8 as auth_module_clock_ahead_seconds
+        coalesce((select max(ahead_ms) / 1000.0 from ${countedLeads} leads), 0)::float8 as auth_module_clock_ahead_seconds
       from t, g, a`,
   );
 
