@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { isOpaqueId } from './rules/identifier.ts';
 import { tracingSettings, tracingVariables } from './tracing/settings.ts';
 
 const port = z.coerce.number().int().min(0).max(65_535);
@@ -16,6 +17,11 @@ const origins = z
 
 const isOrigin = (text: string): boolean =>
   /^https?:[^*]+$/.test(text) && URL.canParse(text) && new URL(text).origin === text;
+/** Ids, comma-separated. */
+const organizations = z
+  .string()
+  .transform((list) => list.split(',').map((id) => id.trim()))
+  .refine((ids) => ids.every(isOpaqueId), 'must be ids of organizations, comma-separated');
 const claim = (name: string) => z.string().min(1).default(name);
 
 /** Every variable this service reads, apart from the Temporal SDK's own (TLS, API key). */
@@ -39,6 +45,7 @@ export const environmentSchema = z.object({
   JWT_CLAIM_SESSION: claim('sid'),
   JWT_CLAIM_SCOPE: claim('scope'),
   JWT_CLAIM_SUPPORT_ACCESS_GRANT: claim('support_access_grant_id'),
+  VENDOR_ORGANIZATIONS: organizations.default([]),
   ACCESS_TOKEN_TTL_SECONDS: integer(1, 86_400).default(300),
   VERIFY_AFTER_SECONDS: integer(1, 86_400).default(60),
   GRANT_MIN_SECONDS: integer(1, 31_536_000).default(300),
@@ -79,6 +86,8 @@ const shape = (e: Environment) => ({
       supportAccessGrant: e.JWT_CLAIM_SUPPORT_ACCESS_GRANT,
     },
   },
+  /** Where the vendor's staff sign in: their sessions there may be parents of support sessions anywhere. */
+  vendorOrganizations: e.VENDOR_ORGANIZATIONS,
   accessTokenTtlSeconds: e.ACCESS_TOKEN_TTL_SECONDS,
   verifyAfterSeconds: e.VERIFY_AFTER_SECONDS,
   grants: { minSeconds: e.GRANT_MIN_SECONDS, maxSeconds: e.GRANT_MAX_SECONDS },

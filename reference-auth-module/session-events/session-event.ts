@@ -44,6 +44,8 @@ export function sessionEvent(occurrence: Occurrence, session: AuthSession): Sess
     ...(session.userAgent !== null && { userAgent: session.userAgent }),
     ...(session.client !== null && { client: session.client }),
     ...(session.supportAccessGrantId !== null && { supportAccessGrantId: session.supportAccessGrantId }),
-    ...(session.parentSession !== null && { parentSession: session.parentSession }),
+    // a support start, and no other event, names the staff member's own session
+    ...(session.parentSession !== null &&
+      occurrence.type === 'session.started' && { parentSession: session.parentSession }),
   };
 }

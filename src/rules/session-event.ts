@@ -54,7 +54,10 @@ export type Applied = { record: SessionRecord; outcome: 'accepted' | 'stale' } |
  * all (fences, grants, parent) is not asked here.
  */
 export function applySessionEvent(record: SessionRecord | null, event: SessionEvent): Applied {
-  if (record !== null && (record.userId !== event.userId || contradictsGrant(record, event)))
+  if (
+    record !== null &&
+    (record.userId !== event.userId || contradictsGrant(record, event) || contradictsParent(record, event))
+  )
     return { outcome: 'invalid' };
   if (event.type === 'chain.started' && event.chainId === null) return { outcome: 'invalid' };
   const before = record ?? firstHeardOf(event);
@@ -66,6 +69,11 @@ const contradictsGrant = (record: SessionRecord, event: SessionEvent): boolean =
   event.supportAccessGrantId !== null &&
   record.supportAccessGrantId !== null &&
   record.supportAccessGrantId !== event.supportAccessGrantId;
+
+const contradictsParent = (record: SessionRecord, { parentSession }: SessionEvent): boolean =>
+  parentSession !== null &&
+  record.parentSessionId !== null &&
+  (record.parentOrganizationId !== parentSession.organizationId || record.parentSessionId !== parentSession.sessionId);
 
 const firstHeardOf = (event: SessionEvent): SessionRecord => ({
   organizationId: event.organizationId,

@@ -17,9 +17,9 @@ export interface ServiceOptions extends Pick<RecordSessionEventsOptions, 'onCloc
   changes: ChangeFeed;
   deliver: Deliver;
   arm: ArmGrant;
-  config: Pick<Config, 'accessTokenTtlSeconds' | 'grants'>;
   /** Aborts when the process begins to drain: whoever waits is answered. */
   draining: AbortSignal;
+  config: Pick<Config, 'accessTokenTtlSeconds' | 'grants' | 'vendorOrganizations'>;
 }
 
 /** The service as one object; the list of its functions, each from its own file. */
@@ -45,7 +45,11 @@ export function createService({
     watchTermination: createWatchTermination({ ...reading, changes }),
     listAuditEvents: createListAuditEvents({ database }),
     exportAuditEvents: createExportAuditEvents({ database }),
-    recordSessionEvents: createRecordSessionEvents({ database, onClockDifference }),
+    recordSessionEvents: createRecordSessionEvents({
+      database,
+      vendorOrganizations: config.vendorOrganizations,
+      onClockDifference,
+    }),
     ...createGrantFunctions({ database, arm, config }),
   };
 }

@@ -117,11 +117,27 @@ describe('what a session is', () => {
   });
 });
 
+describe('a sign-out', () => {
+  it.each(['terminated', 'support-access-ended', 'rejected'] as const)(
+    'that is told after the session was %s, from before, moves nothing',
+    (endReason) => {
+      const started = fold([event({ occurredAt: 10 })]);
+      if (started === null) throw new Error('a start makes a record');
+      const over: SessionRecord = { ...started, endedAt: 20, endReason };
+      const applied = applySessionEvent(over, event({ type: 'session.ended', occurredAt: 15 }));
+      expect(applied).toMatchObject({ outcome: 'stale', record: { endedAt: 20, endReason } });
+    },
+  );
+});
+
 describe('is refused as `invalid`', () => {
-  const known = fold([event({ supportAccessGrantId: 'g1' })]);
+  const known = fold([
+    event({ supportAccessGrantId: 'g1', parentSession: { organizationId: 'vendor', sessionId: 'home' } }),
+  ]);
   it.each([
     ['another user’s event', event({ userId: 'heidi' })],
     ['another grant’s event', event({ supportAccessGrantId: 'g2' })],
+    ['another parent’s event', event({ parentSession: { organizationId: 'vendor', sessionId: 'elsewhere' } })],
     ['a chain’s start without the chain', event({ type: 'chain.started' })],
   ])('%s', (_, wrong) => expect(applySessionEvent(known, wrong)).toEqual({ outcome: 'invalid' }));
 });

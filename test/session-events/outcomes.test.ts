@@ -48,10 +48,6 @@ it('a malformed event rejects itself and nothing else, and is named where it has
     { ...started(acme('m3', 'henry')), type: 'session.vanished' },
     { ...started(acme('m3', 'henry')), userId: '' },
     { ...started(acme('m3', 'henry')), sessionId: 'a\u0000b' },
-    { ...started(acme('m3', 'henry')), userAgent: 'a\u0000b' },
-    { ...started(acme('m3', 'henry')), userAgent: '\ud800' },
-    { ...started(acme('m3', 'henry')), ipAddress: '\udfff' },
-    { ...started(acme('m3', 'henry')), authenticationMethods: ['\ud800'] },
     { ...started(acme('m3', 'henry')), supportAccessGrantId: 'no-uuid' },
     { ...started(acme('m3', 'henry')), supportAccessGrantId: randomUUID() },
     event('chain.started', acme('m3', 'henry')),
@@ -139,7 +135,6 @@ it.each([
       startedAt: new Date(Date.parse(body.cutoff) + 1).toISOString(),
     });
     expect(await outcomes([late, after])).toEqual(['rejected fenced', 'accepted']);
-    expect(await outcomes([late, { ...late, eventId: randomUUID() }])).toEqual(['rejected fenced', 'rejected fenced']);
     expect((await listSessions(stack, organizationId, 'grace')).map(({ id }) => id)).toEqual(['after']);
     expect(await listSessions(stack, organizationId, 'grace', 'ended')).toMatchObject([
       { id: 'late', status: 'ended', endReason: 'rejected' },
@@ -148,11 +143,18 @@ it.each([
       () => Promise.resolve(stack.authModule.chains.isAlive(organizationId, 'late')),
       (alive) => !alive,
     );
-    const sweeps = (await auditOf(stack, organizationId)).filter(
-      ({ action, actor }) => action === 'termination.requested' && actor.kind === 'system',
-    );
-    expect(sweeps).toHaveLength(1);
-    const swept = await untilCompleted(stack, { organizationId, id: String(sweeps[0]?.details.terminationId) });
+    const sweeps = async () =>
+      (await auditOf(stack, organizationId))
+        .filter(({ action, actor }) => action === 'termination.requested' && actor.kind === 'system')
+        .map(({ details }) => String(details.terminationId));
+    const [id = '', ...others] = await sweeps();
+    expect(others).toEqual([]);
+    const swept = await untilCompleted(stack, { organizationId, id });
+    // what was swept and confirmed needs no second sweep for a repeat; who tells of it anew may know of another chain
+    expect(await outcomes([late])).toEqual(['rejected fenced']);
+    expect(await sweeps()).toEqual([id]);
+    expect(await outcomes([{ ...late, eventId: randomUUID() }])).toEqual(['rejected fenced']);
+    expect(await sweeps()).toHaveLength(2);
     expect(swept).toMatchObject({ scope: { kind: scope }, cutoff: body.cutoff, chains: { total: 1, confirmed: 1 } });
     expect((await listSessions(stack, organizationId, 'grace')).map(({ id }) => id)).toEqual(['after']);
   },

@@ -144,6 +144,8 @@ it('a support start under an ended parent, an unknown grant, another’s grant o
     ]);
     await isDead('customer-9', own.chainId);
   }
+  const audited = [...(await auditOf(stack, 'customer-8')), ...(await auditOf(stack, 'customer-9'))];
+  expect(audited.map(({ action }) => action)).not.toContain('support-access.session-started');
   expect(await listSessions(stack, 'customer-9', 'staff-9')).toEqual([]);
 });
 

@@ -1,10 +1,11 @@
 import { sql } from 'kysely';
 import { type Database, rows, type Transaction } from '../../database.ts';
 import { applySessionEvent, type SessionEvent, type SessionRecord } from '../../rules/session-event.ts';
-import { clockAhead } from '../auth-module-clock.ts';
+import { learnLead, readSenderClock } from '../auth-module-clock.ts';
 import type { SessionEventResult, SessionManagementService } from '../index.ts';
 import { judgeAfterCommit } from './judge-after-commit.ts';
 import { endSupportSessionsOf } from './parent-ended.ts';
+import { isAnothersParent, readParentOwners } from './parent-owners.ts';
 import { eventIdOf, parseSessionEvent } from './parse-session-event.ts';
 import { readChains, writeChains } from './stored-chains.ts';
 import { keepShownEnds } from './shown-ends.ts';
@@ -13,6 +14,8 @@ import { recordSupportSessions } from './record-support-sessions.ts';
 
 export interface RecordSessionEventsOptions {
   database: Database;
+  /** Where staff sign in: their sessions may be the parents of support sessions that a machine of one organization reports. */
+  vendorOrganizations: readonly string[];
   /** Told how far the sender's clock differs: positive is ahead, for certain; negative is behind, or a late delivery. */
   onClockDifference?: (differenceMs: number) => void;
 }
@@ -31,26 +34,47 @@ export interface Pending {
  * decision that commits in between is seen by one or the other.
  */
 export const createRecordSessionEvents =
-  ({ database, onClockDifference }: RecordSessionEventsOptions): SessionManagementService['recordSessionEvents'] =>
+  (options: RecordSessionEventsOptions): SessionManagementService['recordSessionEvents'] =>
   async ({ events, sentAt }, organizationId) => {
-    const aheadMs = sentAt === undefined ? 0 : await clockAhead(database, sentAt, organizationId, onClockDifference);
+    const { database, vendorOrganizations, onClockDifference } = options;
+    const clock =
+      sentAt === undefined ? null : await readSenderClock(database, sentAt, organizationId, onClockDifference);
     const results = events.map((raw): SessionEventResult => ({
       eventId: eventIdOf(raw),
       outcome: 'rejected',
       reason: 'invalid',
     }));
+    const maySay = speaksFor(organizationId, vendorOrganizations);
     const parsed = events.flatMap((raw, n): Pending[] => {
-      const event = parseSessionEvent(raw, aheadMs);
+      const event = parseSessionEvent(raw, clock?.aheadMs ?? 0);
       const result = results[n];
-      const speaksForIt = organizationId === null || event?.organizationId === organizationId;
-      return event === null || result === undefined || !speaksForIt ? [] : [{ event, result, created: false }];
+      return event === null || result === undefined || !maySay(event) ? [] : [{ event, result, created: false }];
     });
     if (parsed.length > 0) {
       await store(database, parsed);
+      await endSupportSessionsOf(database, signedOutBy(parsed));
       await judgeAfterCommit(database, parsed);
     }
+    if (clock !== null && clock.provenMs !== null && results.some(({ outcome }) => outcome === 'accepted'))
+      await learnLead(database, clock.provenMs, organizationId);
     return results;
   };
+
+/** A machine of one organization tells of that one only, and names as parents its own sessions and the vendor's. */
+const speaksFor =
+  (organizationId: string | null, vendorOrganizations: readonly string[]) =>
+  ({ organizationId: of, parentSession }: SessionEvent): boolean =>
+    organizationId === null ||
+    (of === organizationId &&
+      (parentSession === null || [organizationId, ...vendorOrganizations].includes(parentSession.organizationId)));
+
+/** Also of repeats: the first try may have died before their support sessions were ended. */
+const signedOutBy = (batch: readonly Pending[]) =>
+  batch.flatMap(({ event, result }) =>
+    event.type === 'session.ended' && result.outcome !== 'rejected'
+      ? [{ organizationId: event.organizationId, id: event.sessionId, userId: event.userId }]
+      : [],
+  );
 
 const MEETINGS = 20;
 
@@ -75,14 +99,16 @@ async function fold(transaction: Transaction, batch: readonly Pending[]): Promis
   const fresh = await markSeen(transaction, events);
   const stored = await keepShownEnds(transaction, events, await lockSessions(transaction, events));
   const chains = await readChains(transaction, events);
+  const owners = await readParentOwners(transaction, events);
   const records = new Map<string, SessionRecord>(stored);
   const told: SessionEvent[] = [];
   for (const pending of batch) {
     const { event, result } = pending;
     const key = keyOf(event.organizationId, event.sessionId);
-    const applied = belongsElsewhere(chains, event)
-      ? { outcome: 'invalid' as const }
-      : applySessionEvent(records.get(key) ?? null, event);
+    const applied =
+      belongsElsewhere(chains, event) || isAnothersParent(owners, records, event)
+        ? { outcome: 'invalid' as const }
+        : applySessionEvent(records.get(key) ?? null, event);
     if (applied.outcome === 'invalid') {
       Object.assign(result, { outcome: 'rejected', reason: 'invalid' });
       continue;
@@ -130,7 +156,6 @@ async function write(
   const ended = changed
     .filter(([key, record]) => record.endedAt !== null && (stored.get(key)?.endedAt ?? null) === null)
     .map(([, record]) => record);
-  await endSupportSessionsOf(transaction, ended);
   const begunUnderGrant = changed
     .filter(([key]) => (stored.get(key)?.supportAccessGrantId ?? null) === null)
     .map(([, record]) => record);
