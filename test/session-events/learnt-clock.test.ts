@@ -20,8 +20,9 @@ const accepted = () =>
 async function searchesShiftedBy(): Promise<number> {
   const org = randomUUID();
   const { body } = await terminate(stack, org, 'users/dan/sessions/terminate', { prefer: 'wait=10' });
-  const [search] = stack.authModule.calls.filter((each) => each.endpoint === 'search' && each.organizationId === org);
-  const { sessionStartedAtOrBefore } = search?.body as { sessionStartedAtOrBefore: string };
+  const search = stack.authModule.calls.find((each) => each.endpoint === 'search' && each.organizationId === org);
+  if (search === undefined) throw new Error(`nothing was searched in ${org}`);
+  const { sessionStartedAtOrBefore } = search.body as { sessionStartedAtOrBefore: string };
   return Date.parse(sessionStartedAtOrBefore) - Date.parse(body.cutoff);
 }
 

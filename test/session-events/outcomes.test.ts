@@ -147,12 +147,12 @@ it.each([
       (await auditOf(stack, organizationId))
         .filter(({ action, actor }) => action === 'termination.requested' && actor.kind === 'system')
         .map(({ details }) => String(details.terminationId));
-    const [id = '', ...others] = await sweeps();
+    const [sweep = '', ...others] = await sweeps();
     expect(others).toEqual([]);
-    const swept = await untilCompleted(stack, { organizationId, id });
+    const swept = await untilCompleted(stack, { organizationId, id: sweep });
     // what was swept and confirmed needs no second sweep for a repeat; who tells of it anew may know of another chain
     expect(await outcomes([late])).toEqual(['rejected fenced']);
-    expect(await sweeps()).toEqual([id]);
+    expect(await sweeps()).toEqual([sweep]);
     expect(await outcomes([{ ...late, eventId: randomUUID() }])).toEqual(['rejected fenced']);
     expect(await sweeps()).toHaveLength(2);
     expect(swept).toMatchObject({ scope: { kind: scope }, cutoff: body.cutoff, chains: { total: 1, confirmed: 1 } });
