@@ -1,9 +1,10 @@
 /** `npm run migrate -- --restored`: what has to be decided when the database came back from a backup. */
 import { sql } from 'kysely';
 import { type Database, openDatabase, rows } from './database.ts';
-import { insertTermination, lockScope } from './service/insert-termination.ts';
+import { insertTermination } from './service/insert-termination.ts';
+import { lockGrants, lockScope } from './service/locks.ts';
 import { systemActor } from './service/record-audit.ts';
-import { lockGrants, revokeGrants, voidGrants } from './service/support-access/decide-grants.ts';
+import { revokeGrants, voidGrants } from './service/support-access/decide-grants.ts';
 
 export interface Restored {
   organizations: number;

@@ -33,8 +33,14 @@ const timeSkipping = [
   'history.timerProcessorMaxTimeShift="20ms"',
 ];
 
-/** Tests may lose data in a crash of the machine. */
-const careless = { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off', max_connections: '400' };
+/** Tests may lose data in a crash of the machine, and ask in which order transactions have committed. */
+const careless = {
+  fsync: 'off',
+  synchronous_commit: 'off',
+  full_page_writes: 'off',
+  max_connections: '400',
+  track_commit_timestamp: 'on',
+};
 
 export default async function setup(project: TestProject) {
   const cli = await findTemporalCli({ log: (line) => process.stdout.write(`${line}\n`) });

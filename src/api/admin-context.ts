@@ -2,7 +2,6 @@ import type { MiddlewareHandler } from 'hono';
 import { ServiceError } from '../errors.ts';
 import {
   type AccessDecision,
-  type AccessRefusal,
   type AdminContext,
   type CallerFacts,
   type Operation,
@@ -13,6 +12,7 @@ import {
 } from '../rules/access.ts';
 import type { ApiEnv } from './api-env.ts';
 import { isOpaqueId } from '../rules/identifier.ts';
+import { accessRefusal } from '../service/access-refusal.ts';
 import { pathParameters } from './path-parameters.ts';
 import type { VerifyToken } from './token-verifier.ts';
 
@@ -43,7 +43,7 @@ export function createAdminContext({ verifyToken, callers }: AdminContextDepende
       const decision = isMachine(claims)
         ? decideMachine(claims, operation, organizationId, inOrganization)
         : await decidePerson(claims, operation, organizationId, inOrganization, callers);
-      if (!decision.allowed) throw refusal(decision.code);
+      if (!decision.allowed) throw accessRefusal(decision.code);
       return [decision.context, claims];
     }
 
@@ -94,14 +94,3 @@ function bearerToken(authorization: string | undefined): string {
   if (token !== undefined) return token;
   throw new ServiceError('unauthenticated', 'A bearer token is required.');
 }
-
-const messages: Record<AccessRefusal, string> = {
-  unauthenticated: 'The token names no session of its own.',
-  'session-ended': 'Your own session has been ended.',
-  'role-required': 'Your role does not permit this.',
-  'organization-forbidden': 'You may not act in this organization.',
-  'support-access-required':
-    'This organization has not allowed support access for you, no longer does, or never does for this.',
-};
-
-const refusal = (code: AccessRefusal): ServiceError => new ServiceError(code, messages[code]);

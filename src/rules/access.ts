@@ -94,6 +94,9 @@ export interface AdminContext {
   isSessionHere: boolean;
   /** The grant a Global Admin acts under. */
   supportAccessGrantId: string | null;
+  /** What the verified token says and what it was let in for: a decision judges it again in its own transaction. */
+  claims: TokenClaims;
+  operation: Operation;
 }
 
 export type AccessRefusal =
@@ -127,6 +130,8 @@ export function decideMachineAccess(
       sessionId: null,
       isSessionHere: false,
       supportAccessGrantId: null,
+      claims,
+      operation,
     },
   };
 }
@@ -165,6 +170,8 @@ export function decidePersonAccess(
         sessionId: claims.sessionId,
         isSessionHere: isSupportSession || (claims.organizationId ?? organizationId) === organizationId,
         supportAccessGrantId,
+        claims,
+        operation,
       },
     };
   }

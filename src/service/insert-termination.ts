@@ -28,18 +28,6 @@ export const dispatchInMs = (waitSeconds: number): number => (waitSeconds === 0 
 /** Tells every dispatcher, once this transaction has committed, that there is something to deliver. */
 export const wakeDispatcher = (transaction: Transaction): void => tellAfterCommit(transaction, 'decisions');
 
-/** Serializes the decisions about one scope until the transaction ends. Clocks are read after it, never before. */
-export async function lockScope(
-  transaction: Transaction,
-  organizationId: string,
-  scope: TerminationScope,
-): Promise<void> {
-  await rows(
-    transaction,
-    sql`select pg_advisory_xact_lock(hashtextextended(${JSON.stringify(['termination', organizationId, scope.kind, scope.id])}, 0))`,
-  );
-}
-
 /**
  * Puts up the fence: one row and its audit event, whatever the number of sessions, in the caller's transaction and in
  * one statement. From the commit on everything in the scope that is recorded now, whatever its stamps say, or that started

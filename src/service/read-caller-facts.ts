@@ -1,5 +1,5 @@
 import { type RawBuilder, sql } from 'kysely';
-import { type Database, rows } from '../database.ts';
+import { type Database, type Queryable, row, rows } from '../database.ts';
 import type { CallerFacts, TokenClaims } from '../rules/access.ts';
 import { isUuid } from '../rules/identifier.ts';
 import { knownAheadMs } from './auth-module-clock.ts';
@@ -29,15 +29,26 @@ export function createReadCallerFacts({ database }: { database: Database }) {
   const ask = createBatch((questions: readonly Question[]) => rows<FactsRow>(database.pool, factsOf(questions)), {
     lanes: 1, // so that more share one: to begin it costs as much as to answer five
   });
-  return async (claims: TokenClaims, organizationId: string): Promise<CallerFacts> => {
-    const facts = await ask({ claims, organizationId });
-    return {
-      ownSessionEnded: facts.own_session_ended,
-      sessionGrantId: facts.session_grant_id,
-      liveGrantId: facts.live_grant_id,
-    };
-  };
+  return async (claims: TokenClaims, organizationId: string): Promise<CallerFacts> =>
+    callerFacts(await ask({ claims, organizationId }));
 }
+
+/** The same for one caller, in a statement of its own on `db`: for a decision, inside its transaction. */
+export async function readCallerFacts(
+  db: Queryable,
+  claims: TokenClaims,
+  organizationId: string,
+): Promise<CallerFacts> {
+  const found = await row(db, factsOf([{ claims, organizationId }]));
+  if (found === undefined) throw new Error('each question is answered by a row');
+  return callerFacts(found);
+}
+
+const callerFacts = (facts: FactsRow): CallerFacts => ({
+  ownSessionEnded: facts.own_session_ended,
+  sessionGrantId: facts.session_grant_id,
+  liveGrantId: facts.live_grant_id,
+});
 
 /**
  * A support session is also looked for, and fenced, in the organization that is asked for: its token may name another as

@@ -1,9 +1,9 @@
 import { actorOf, type AdminContext } from '../rules/access.ts';
 import type { TerminationScope, TerminationView } from '../rules/termination.ts';
 import { answerTermination, defaultWaitSeconds, type TerminationAnswering } from './await-termination.ts';
+import { authorizeDecision } from './authorize-decision.ts';
 import type { SessionManagementService, TerminateOptions } from './index.ts';
-import { dispatchInMs, insertTermination, lockScope } from './insert-termination.ts';
-import { holdLiveGrant } from './live-grant.ts';
+import { dispatchInMs, insertTermination } from './insert-termination.ts';
 
 /** Ends all of a user's sessions in the caller's organization, by one fence: its cost does not depend on how many there are. */
 export const createTerminateAllSessions =
@@ -26,8 +26,7 @@ async function terminateScope(
   const waitSeconds = options.waitSeconds ?? defaultWaitSeconds;
   const kept = keptSessionIds(scope, context, options);
   const decided = await answering.database.transaction(async (transaction) => {
-    await holdLiveGrant(transaction, context);
-    await lockScope(transaction, context.organizationId, scope);
+    await authorizeDecision(transaction, context, { scope });
     const termination = await insertTermination(transaction, {
       organizationId: context.organizationId,
       scope,

@@ -2,12 +2,12 @@ import { sql } from 'kysely';
 import { row, type Transaction } from '../database.ts';
 import { notFound } from '../errors.ts';
 import { actorOf, type AdminContext } from '../rules/access.ts';
+import { authorizeDecision } from './authorize-decision.ts';
 import { answerTermination, defaultWaitSeconds, type TerminationAnswering } from './await-termination.ts';
 import type { SessionManagementService, TerminateOptions } from './index.ts';
 import { claimSession, dispatchInMs, insertTermination } from './insert-termination.ts';
-import { holdLiveGrant } from './live-grant.ts';
 import { recordAudit } from './record-audit.ts';
-import { terminationColumns, type TerminationRow } from './termination-view.ts';
+import { readTermination, type TerminationRow } from './termination-view.ts';
 
 /**
  * Ends one session of the caller's organization and its chains; from the commit on it is active nowhere here. A session
@@ -31,19 +31,16 @@ async function decide(
   options: TerminateOptions,
   waitSeconds: number,
 ): Promise<TerminationRow> {
-  await holdLiveGrant(transaction, context);
   const { organizationId } = context;
-  const locked = await row(
-    transaction,
-    sql`select 1 from sessions where organization_id = ${organizationId} and id = ${sessionId} for update`,
-  );
-  if (locked === undefined) throw notFound();
+  await authorizeDecision(transaction, context, { sessionId });
   // read in a statement of its own: after the lock, so that a decision which was waited for is seen
-  const ended = await row<TerminationRow>(
+  const session = await row<{ over_termination_id: string | null }>(
     transaction,
-    sql`select ${terminationColumns} from terminations where organization_id = ${organizationId}
-      and id = (select over_termination_id from session_states where organization_id = ${organizationId} and id = ${sessionId})`,
+    sql`select over_termination_id from session_states where organization_id = ${organizationId} and id = ${sessionId}`,
   );
+  if (session === undefined) throw notFound();
+  const endedBy = session.over_termination_id;
+  const ended = endedBy === null ? undefined : await readTermination(transaction, organizationId, endedBy);
   const decided = ended ?? (await end(transaction, sessionId, context, options, waitSeconds));
   if (ended?.status === 'running') {
     await recordAudit(transaction, [

@@ -2,7 +2,8 @@
 import { sql } from 'kysely';
 import { type Database, row, rows, type Transaction } from '../../database.ts';
 import type { Actor, TerminationScope } from '../../rules/termination.ts';
-import { insertTermination, lockScope } from '../../service/insert-termination.ts';
+import { lockScope } from '../../service/locks.ts';
+import { insertTermination } from '../../service/insert-termination.ts';
 import { systemActor } from '../../service/record-audit.ts';
 
 export interface GrantBooks {

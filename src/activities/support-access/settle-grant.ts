@@ -1,7 +1,8 @@
 import { sql } from 'kysely';
 import { type Database, row } from '../../database.ts';
 import { toInstant } from '../../service/instants.ts';
-import { expireGrants, lockGrants, longExpired, revokeGrants } from '../../service/support-access/decide-grants.ts';
+import { lockGrants } from '../../service/locks.ts';
+import { expireGrants, longExpired, revokeGrants } from '../../service/support-access/decide-grants.ts';
 
 export type GrantLook = { state: 'active'; expiresAt: string; waitMs: number } | { state: 'ended' | 'gone' };
 

@@ -3,6 +3,7 @@ import { type Database, rows, type Transaction } from '../../database.ts';
 import { applySessionEvent, type SessionEvent, type SessionRecord } from '../../rules/session-event.ts';
 import { learnLead, readSenderClock } from '../auth-module-clock.ts';
 import type { SessionEventResult, SessionManagementService } from '../index.ts';
+import { takeLocks, unknownEndName } from '../locks.ts';
 import { judgeAfterCommit } from './judge-after-commit.ts';
 import { endSupportSessionsOf } from './parent-ended.ts';
 import { isAnothersParent, readParentOwners } from './parent-owners.ts';
@@ -151,6 +152,7 @@ async function write(
   const changed = [...records].filter(([key, record]) => stored.get(key) !== record);
   const created = changed.filter(([key]) => !stored.has(key)).map(([, record]) => record);
   const updated = changed.filter(([key]) => stored.has(key)).map(([, record]) => record);
+  await lockUnknownEnds(transaction, created);
   if (!(await writeSessions(transaction, created, updated))) return false;
   await writeChains(transaction, told);
   const ended = changed
@@ -162,3 +164,12 @@ async function write(
   await recordSupportSessions(transaction, begunUnderGrant, ended);
   return true;
 }
+
+/** The end of a session that has no row yet is ordered against what its owner decides: there is no row to lock for that. */
+const lockUnknownEnds = (transaction: Transaction, created: readonly SessionRecord[]): Promise<void> =>
+  takeLocks(
+    transaction,
+    created
+      .filter((record) => record.endedAt !== null)
+      .map(({ organizationId }) => ({ name: unknownEndName(organizationId), shared: false })),
+  );

@@ -4,13 +4,13 @@ import { notFound, ServiceError } from '../../errors.ts';
 import { actorOf, type AdminContext } from '../../rules/access.ts';
 import { isUuid } from '../../rules/identifier.ts';
 import { changeBounds, grantLongestLifeDays, type GrantLimits } from '../../rules/support-access-grant.ts';
+import { authorizeDecision } from '../authorize-decision.ts';
 import type { SessionManagementService } from '../index.ts';
 import { wakeDispatcher } from '../insert-termination.ts';
 import { grantIsLive } from '../live-grant.ts';
-import { lockGrants, rfc3339 } from './decide-grants.ts';
+import { rfc3339 } from './decide-grants.ts';
 import { showGrant } from './get-support-access-grant.ts';
 import { readExpiry, refuseExpiry } from './read-expiry.ts';
-import { requireGiver } from './require-giver.ts';
 
 export interface GrantChange {
   grantId: string;
@@ -46,8 +46,7 @@ export async function changeGrant(
   context: AdminContext,
   limits: GrantLimits,
 ): Promise<void> {
-  await requireGiver(transaction, context);
-  await lockGrants(transaction, context.organizationId);
+  await authorizeDecision(transaction, context, { grants: true });
   const locked = await row(
     transaction,
     sql`select 1 from support_access_grants where organization_id = ${context.organizationId} and id = ${change.grantId}::uuid and starts_at is not null for update`,

@@ -6,12 +6,12 @@ import { actorOf, type AdminContext } from '../../rules/access.ts';
 import { isOpaqueId } from '../../rules/identifier.ts';
 import { createBounds, type GrantLimits, isWithin } from '../../rules/support-access-grant.ts';
 import { isReason } from '../../rules/text.ts';
+import { authorizeDecision } from '../authorize-decision.ts';
 import type { OnDecided, SessionManagementService } from '../index.ts';
 import { grantIsLive } from '../live-grant.ts';
 import { voidGrants } from './decide-grants.ts';
 import { showGrant } from './get-support-access-grant.ts';
 import { readExpiry, refuseExpiry } from './read-expiry.ts';
-import { requireGiver } from './require-giver.ts';
 
 export interface GrantGiving {
   database: Database;
@@ -67,7 +67,10 @@ export async function createGrant(
     sql`select starts_at is not null as alive from support_access_grants where id = ${id}::uuid`,
   );
   if (settled?.alive === true) return id;
-  throw outcome === 'refused' ? await refusal(database, id) : engineUnavailable(cause);
+  if (outcome === 'unanswered') throw engineUnavailable(cause);
+  // refused because its giver was ended meanwhile: they are told that
+  await database.transaction((transaction) => authorizeDecision(transaction, context));
+  throw await refusal(database, id);
 }
 
 async function insertGrant(
@@ -77,7 +80,7 @@ async function insertGrant(
   limits: GrantLimits,
 ): Promise<string> {
   const { organizationId } = context;
-  await requireGiver(transaction, context);
+  await authorizeDecision(transaction, context);
   const present = await row<{ now_ms: number; live_id: string | null }>(
     transaction,
     sql`select (extract(epoch from current_instant()) * 1000)::float8 as now_ms, (

@@ -1,19 +1,8 @@
 /** The decisions about grants that several callers share. Each is one statement, with its audit event inside it. */
 import { type RawBuilder, sql } from 'kysely';
-import { type Queryable, rows, type Transaction } from '../../database.ts';
+import { type Queryable, rows } from '../../database.ts';
 import type { Actor } from '../../rules/termination.ts';
 import { systemActor } from '../record-audit.ts';
-
-/**
- * Serializes the decisions about one organization's grants until the transaction ends. Whoever locks more than one of
- * its rows takes this first, and before `holdLiveGrant`: no two can then wait for each other in a circle.
- */
-export async function lockGrants(transaction: Transaction, organizationId: string): Promise<void> {
-  await rows(
-    transaction,
-    sql`select pg_advisory_xact_lock(hashtextextended(${JSON.stringify(['grants', organizationId])}, 0))`,
-  );
-}
 
 export interface Revocation {
   actor: Actor;

@@ -3,10 +3,10 @@ import { type Database, row } from '../../database.ts';
 import { notFound } from '../../errors.ts';
 import { actorOf } from '../../rules/access.ts';
 import { isUuid } from '../../rules/identifier.ts';
+import { authorizeDecision } from '../authorize-decision.ts';
 import type { SessionManagementService } from '../index.ts';
 import { wakeDispatcher } from '../insert-termination.ts';
-import { holdLiveGrant } from '../live-grant.ts';
-import { expireGrants, lockGrants, longExpired, revokeGrants } from './decide-grants.ts';
+import { expireGrants, longExpired, revokeGrants } from './decide-grants.ts';
 import { showGrant } from './get-support-access-grant.ts';
 
 /**
@@ -20,8 +20,7 @@ export const createRevokeSupportAccessGrant =
     if (!isUuid(grantId)) throw notFound();
     const which = sql`organization_id = ${organizationId} and id = ${grantId}::uuid`;
     await database.transaction(async (transaction) => {
-      await lockGrants(transaction, organizationId);
-      await holdLiveGrant(transaction, context);
+      await authorizeDecision(transaction, context, { grants: true });
       const found = await row(
         transaction,
         sql`select 1 from support_access_grants where ${which} and starts_at is not null`,

@@ -4,12 +4,13 @@ import { type Database, type Queryable, row } from '../../database.ts';
 import { invalidField, ServiceError } from '../../errors.ts';
 import { actorOf, type AdminContext } from '../../rules/access.ts';
 import { endOfDay, isDateForm, isTimeZone } from '../../rules/until-date.ts';
+import { authorizeDecision } from '../authorize-decision.ts';
 import type { SessionManagementService } from '../index.ts';
 import { wakeDispatcher } from '../insert-termination.ts';
-import { grantIsLive, holdLiveGrant, requireLiveGrant } from '../live-grant.ts';
+import { grantIsLive, requireLiveGrant } from '../live-grant.ts';
 import { changeGrant } from './change-support-access-grant.ts';
 import { createGrant, type GrantGiving } from './create-support-access-grant.ts';
-import { lockGrants, revokeGrants, voidGrants } from './decide-grants.ts';
+import { revokeGrants, voidGrants } from './decide-grants.ts';
 import { readExpiry } from './read-expiry.ts';
 import { readFlag } from './read-flag.ts';
 
@@ -70,8 +71,7 @@ export const createEndSupportAccess =
   async (context) => {
     const { organizationId } = context;
     await database.transaction(async (transaction) => {
-      await lockGrants(transaction, organizationId);
-      await holdLiveGrant(transaction, context);
+      await authorizeDecision(transaction, context, { grants: true });
       await voidGrants(transaction, sql`organization_id = ${organizationId}`);
       const live = sql`organization_id = ${organizationId} and ${grantIsLive}`;
       const revoked = await revokeGrants(transaction, live, {
