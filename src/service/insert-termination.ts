@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { sql } from 'kysely';
-import { row, rows, type Transaction } from '../database.ts';
+import { row, type Transaction } from '../database.ts';
 import { tellAfterCommit } from '../notifications.ts';
 import type { Actor, TerminationScope } from '../rules/termination.ts';
 import { endedByTermination } from './ended-by.ts';

@@ -101,14 +101,15 @@ async function send(organizationId: string, one: Step): Promise<{ status: number
 const decidedAfterTheirEnd = (organizationId: string) =>
   stack.database.query(
     `with endings as (
-       select pg_xact_commit_timestamp(xmin) as at, subject_kind as kind, subject_id as id, details -> 'keptSessionIds' as kept
-       from audit_events where organization_id = $1 and action in ('termination.requested', 'termination.joined')
+       select pg_xact_commit_timestamp(a.xmin) as at, subject_kind as kind, subject_id as id, t.kept_session_ids as kept
+       from audit_events a join terminations t on t.id = (details ->> 'terminationId')::uuid
+       where a.organization_id = $1 and action in ('termination.requested', 'termination.joined')
        union all
-       select pg_xact_commit_timestamp(xmin), 'session', split_part(event_id, ' ', 2), null
+       select pg_xact_commit_timestamp(xmin), 'session', split_part(event_id, ' ', 2), '{}'
        from seen_session_events where organization_id = $1 and event_id like 'out %'
      )
      select a.action, a.actor ->> 'id' as actor, e.kind as ended_by from audit_events a join endings e
-       on pg_xact_commit_timestamp(a.xmin) > e.at and not coalesce(e.kept ? (a.actor ->> 'sessionId'), false)
+       on pg_xact_commit_timestamp(a.xmin) > e.at and a.actor ->> 'sessionId' <> all (e.kept)
        and case e.kind when 'session' then e.id = a.actor ->> 'sessionId' when 'user' then e.id = a.actor ->> 'id' else true end
      where a.organization_id = $1 and a.actor ->> 'kind' = 'org-admin'`,
     [organizationId],

@@ -2,7 +2,8 @@ import { sql } from 'kysely';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type Database, openDatabase, row } from '../../src/database.ts';
 import type { TerminationScope } from '../../src/rules/termination.ts';
-import { insertTermination, lockScope } from '../../src/service/insert-termination.ts';
+import { insertTermination } from '../../src/service/insert-termination.ts';
+import { lockScope } from '../../src/service/locks.ts';
 import { systemActor } from '../../src/service/record-audit.ts';
 import { cloneDatabase, type TestDatabase } from '../harness/database.ts';
 

@@ -25,5 +25,5 @@ export async function holdGiver(transaction: Transaction, organizationId: string
 export const giverIsEnded = sql.raw<boolean>(`coalesce(
   (select s.over_at is not null from session_states s where s.organization_id = g.organization_id and s.id = g.created_by ->> 'sessionId'),
   g.created_by ->> 'sessionId' is not null and exists (select from terminations t
-    where t.organization_id = g.organization_id and t.cutoff >= g.created_at and g.created_by ->> 'sessionId' <> all (t.kept_session_ids)
+    where t.organization_id = g.organization_id and t.decided_at >= g.created_at and g.created_by ->> 'sessionId' <> all (t.kept_session_ids)
       and ((t.scope_kind = 'user' and t.scope_id = g.created_by ->> 'id') or (t.scope_kind = 'organization' and t.scope_id = t.organization_id))))`);
