@@ -6,13 +6,15 @@ import { createCursors } from './api/cursors.ts';
 import { createIdempotencyKeys } from './api/idempotency.ts';
 import { reportDropped } from './api/connections.ts';
 import { createHttpServer } from './api/server.ts';
-import { createSigningKeys } from './api/signing-keys.ts';
+import { createIssuerKeys } from './api/issuer-keys.ts';
 import { createTokenVerifier } from './api/token-verifier.ts';
 import { type Config, ConfigError, loadConfig } from './config.ts';
 import { createLogger } from './create-logger.ts';
 import { buildApiDependencies } from './dependencies.ts';
 import { listen, urlOf } from './listen.ts';
 import { startMetricsServer } from './metrics/metrics-server.ts';
+import { registerSigningKeys } from './metrics/signing-keys.ts';
+import { warnOfPlainHttp } from './plain-http.ts';
 import { startTracing } from './tracing/start-tracing.ts';
 
 export interface RunningApi {
@@ -27,13 +29,19 @@ export async function startApi(config: Config, logger: Logger): Promise<RunningA
   const tracing = await startTracing(config.tracing, 'session-management-api', logger);
   const draining = new AbortController();
   const dependencies = await buildApiDependencies(config, logger, { tracing, draining: draining.signal });
+  const issuerKeys = createIssuerKeys(config.issuers, logger);
+  registerSigningKeys(dependencies.metrics, issuerKeys.ages);
+  warnOfPlainHttp(config, logger);
   const app = createApp({
     service: dependencies.service,
     callers: dependencies.callerFacts,
-    verifyToken: createTokenVerifier(config.jwt, createSigningKeys(config.jwt.jwksUrl, logger)),
+    verifyToken: createTokenVerifier({ ...config, issuers: issuerKeys.keyed }),
     idempotency: createIdempotencyKeys(dependencies.database.pool),
     cursors: createCursors(dependencies.cursorKey),
-    readiness: dependencies.readiness,
+    readiness: async () => {
+      const [dependenciesState, signingKeys] = await Promise.all([dependencies.readiness(), issuerKeys.state()]);
+      return { ...dependenciesState, signingKeys };
+    },
     metrics: dependencies.metrics,
     tracing,
     config,
@@ -62,6 +70,7 @@ export async function startApi(config: Config, logger: Logger): Promise<RunningA
     url: urlOf(host, port),
     async stop() {
       draining.abort();
+      issuerKeys.stop();
       // leaves a little of the grace for the connections
       await drain(config.shutdownGraceSeconds * 850);
       await pages?.close();

@@ -1,5 +1,12 @@
 import { z } from 'zod';
 import { isOpaqueId } from './rules/identifier.ts';
+import {
+  issuerProblems,
+  issuerProblemsIn,
+  issuerVariables,
+  trustedIssuers,
+  vendorOrganizations,
+} from './trusted-issuers.ts';
 import { tracingSettings, tracingVariables } from './tracing/settings.ts';
 
 const port = z.coerce.number().int().min(0).max(65_535);
@@ -22,7 +29,6 @@ const organizations = z
   .string()
   .transform((list) => list.split(',').map((id) => id.trim()))
   .refine((ids) => ids.every(isOpaqueId), 'must be ids of organizations, comma-separated');
-const claim = (name: string) => z.string().min(1).default(name);
 
 /** Every variable this service reads, apart from the Temporal SDK's own (TLS, API key). */
 export const environmentSchema = z.object({
@@ -37,14 +43,7 @@ export const environmentSchema = z.object({
   AUTH_MODULE_TOKEN: z.string().min(1),
   AUTH_MODULE_TIMEOUT_MS: integer(100, 120_000).default(5_000),
   AUTH_MODULE_CONCURRENCY: integer(1, 1_000).default(16),
-  JWT_ISSUER: z.string().min(1),
-  JWT_AUDIENCE: z.string().min(1),
-  JWKS_URL: url,
-  JWT_CLAIM_ROLES: claim('roles'),
-  JWT_CLAIM_ORGANIZATION: claim('org_id'),
-  JWT_CLAIM_SESSION: claim('sid'),
-  JWT_CLAIM_SCOPE: claim('scope'),
-  JWT_CLAIM_SUPPORT_ACCESS_GRANT: claim('support_access_grant_id'),
+  ...issuerVariables,
   VENDOR_ORGANIZATIONS: organizations.default([]),
   ACCESS_TOKEN_TTL_SECONDS: integer(1, 86_400).default(300),
   VERIFY_AFTER_SECONDS: integer(1, 86_400).default(60),
@@ -74,20 +73,10 @@ const shape = (e: Environment) => ({
     timeoutMs: e.AUTH_MODULE_TIMEOUT_MS,
     concurrency: e.AUTH_MODULE_CONCURRENCY,
   },
-  jwt: {
-    issuer: e.JWT_ISSUER,
-    audience: e.JWT_AUDIENCE,
-    jwksUrl: e.JWKS_URL,
-    claims: {
-      roles: e.JWT_CLAIM_ROLES,
-      organization: e.JWT_CLAIM_ORGANIZATION,
-      session: e.JWT_CLAIM_SESSION,
-      scope: e.JWT_CLAIM_SCOPE,
-      supportAccessGrant: e.JWT_CLAIM_SUPPORT_ACCESS_GRANT,
-    },
-  },
+  issuers: trustedIssuers(e),
+  clockToleranceSeconds: e.JWT_CLOCK_TOLERANCE_SECONDS,
   /** Where the vendor's staff sign in: their sessions there may be parents of support sessions anywhere. */
-  vendorOrganizations: e.VENDOR_ORGANIZATIONS,
+  vendorOrganizations: [...new Set([...e.VENDOR_ORGANIZATIONS, ...vendorOrganizations(trustedIssuers(e))])],
   accessTokenTtlSeconds: e.ACCESS_TOKEN_TTL_SECONDS,
   verifyAfterSeconds: e.VERIFY_AFTER_SECONDS,
   grants: { minSeconds: e.GRANT_MIN_SECONDS, maxSeconds: e.GRANT_MAX_SECONDS },
@@ -111,19 +100,37 @@ export class ConfigError extends Error {
 }
 
 /** Reads the environment once; an empty variable counts as absent. Throws `ConfigError` with every problem. */
-export function loadConfig(environment: NodeJS.ProcessEnv = process.env): Config {
+export const loadConfig = (environment: NodeJS.ProcessEnv = process.env): Config =>
+  deepFreeze(shape(parse(environmentSchema, environment, problemsTogether)));
+
+const tokenVariables = z.object(issuerVariables);
+
+/** The part that says how tokens are judged, for who has no more than that. Throws `ConfigError`. */
+export function loadTokenConfig(environment: NodeJS.ProcessEnv = process.env) {
+  const e = parse(tokenVariables, environment, issuerProblems);
+  return { issuers: trustedIssuers(e), clockToleranceSeconds: e.JWT_CLOCK_TOLERANCE_SECONDS };
+}
+
+function problemsTogether(e: Environment): string[] {
+  const bounds =
+    e.GRANT_MIN_SECONDS > e.GRANT_MAX_SECONDS ? ['GRANT_MIN_SECONDS: must not exceed GRANT_MAX_SECONDS'] : [];
+  return [...issuerProblems(e), ...bounds];
+}
+
+function parse<T>(schema: z.ZodType<T>, environment: NodeJS.ProcessEnv, check: (parsed: T) => string[]): T {
   const present = Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== ''));
-  const parsed = environmentSchema.safeParse(present);
+  const parsed = schema.safeParse(present);
   const problems = parsed.success
-    ? []
-    : parsed.error.issues.map(
-        (issue) =>
-          `${issue.path.join('.')}: ${Object.hasOwn(present, String(issue.path[0])) ? issue.message : 'is required'}`,
-      );
-  if (parsed.success && parsed.data.GRANT_MIN_SECONDS > parsed.data.GRANT_MAX_SECONDS)
-    problems.push('GRANT_MIN_SECONDS: must not exceed GRANT_MAX_SECONDS');
+    ? check(parsed.data)
+    : [
+        ...parsed.error.issues.map(
+          (issue) =>
+            `${issue.path.join('.')}: ${Object.hasOwn(present, String(issue.path[0])) ? issue.message : 'is required'}`,
+        ),
+        ...issuerProblemsIn(present),
+      ];
   if (!parsed.success || problems.length > 0) throw new ConfigError(problems);
-  return deepFreeze(shape(parsed.data));
+  return parsed.data;
 }
 
 function deepFreeze<T extends object>(value: T): T {

@@ -14,3 +14,9 @@ export function framesOf(error: unknown): string[] {
   const rest = error.stack.slice(messageAt + error.message.length);
   return rest.split('\n').filter((line) => /^ {4}at .+:\d+:\d+\)?$/.test(line));
 }
+
+/** What an error comes from in the end: `fetch failed` says nothing, its cause (`ENOTFOUND`, `CERT_HAS_EXPIRED`) does. */
+export function rootCauseOf(error: unknown): unknown {
+  if (error instanceof AggregateError && error.errors.length > 0) return rootCauseOf(error.errors[0]);
+  return error instanceof Error && error.cause !== undefined ? rootCauseOf(error.cause) : error;
+}

@@ -19,6 +19,7 @@ import { ListenError } from './listen.ts';
 import { startMetricsServer } from './metrics/metrics-server.ts';
 import { chooseTemporalMetricsAddress } from './metrics/temporal-metrics.ts';
 import { startMarkingExpired } from './retention/mark-expired.ts';
+import { warnOfPlainHttp } from './plain-http.ts';
 import { startRetention } from './retention/retention.ts';
 import { temporalLogger } from './temporal-logger.ts';
 import { startTracing } from './tracing/start-tracing.ts';
@@ -47,6 +48,7 @@ export async function startWorker(
 ): Promise<RunningWorker> {
   const tracing = await startTracing(config.tracing, 'session-management-worker', logger);
   const dependencies = await buildWorkerDependencies(config, logger, tracing);
+  warnOfPlainHttp({ authModule: config.authModule, issuers: [] }, logger);
   const stop = new AbortController();
   let isReady = false;
   const pages =

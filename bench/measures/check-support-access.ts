@@ -10,7 +10,7 @@ export async function checkSupportAccess(stack: BenchStack): Promise<Figure[]> {
   await stack.pool
     .query(`insert into support_access_grants (organization_id, created_by, created_at, activate_before, starts_at, expires_at, progress_at, next_look_at, dispatch_after)
     select 'checked', '{}', now, now, now, now + interval '1 day', now, now + interval '1 day', now + interval '1 day' from (select current_instant() as now) clock`);
-  const token = await stack.issuer.token({ sub: 'gateway', scope: 'support-access:check' });
+  const token = await stack.issuer.token({ sub: 'gateway', client_id: 'gateway', scope: 'support-access:check' });
   const body = JSON.stringify({ organizationId: 'checked', userId: 'staff', role: 'global_admin' });
   const load = (duration: number, overallRate?: number) =>
     runLoad({

@@ -15,7 +15,7 @@ interface Grant {
 
 /** Arms many grants through the door, replaces the worker, moves their ends to one near instant by the same door, and watches access end and clean-up follow. */
 export async function grantsEnding(stack: BenchStack): Promise<Figure[]> {
-  const token = await stack.issuer.token({ sub: 'settings', scope: 'support-access:manage' });
+  const token = await stack.issuer.token({ sub: 'settings', client_id: 'settings', scope: 'support-access:manage' });
   const before = memory(stack);
   const grants: Grant[] = [];
   const armed = await timed(() =>
@@ -84,7 +84,7 @@ async function areCleared(stack: BenchStack): Promise<boolean> {
 
 /** Asks the check endpoint for random grants around their end; how long after it any was still allowed, by the answer's own clock. */
 async function decisionLag(stack: BenchStack, grants: readonly Grant[], end: Date): Promise<number> {
-  const token = await stack.issuer.token({ sub: 'gateway', scope: 'support-access:check' });
+  const token = await stack.issuer.token({ sub: 'gateway', client_id: 'gateway', scope: 'support-access:check' });
   let lagMs = 0;
   while (Date.now() < end.getTime() + 3_000) {
     const organizationId = grants[Math.floor(Math.random() * grants.length)]?.organization;

@@ -54,7 +54,7 @@ const sample = (known: readonly Told[]): Told[] => {
 };
 
 async function createPost(stack: BenchStack) {
-  const token = await stack.issuer.token({ sub: 'auth-module', scope: 'sessions:ingest' });
+  const token = await stack.issuer.token({ sub: 'auth-module', client_id: 'auth-module', scope: 'sessions:ingest' });
   return async (type: string, sessions: readonly Told[]) => {
     const now = new Date();
     const occurredAt = now.toISOString();

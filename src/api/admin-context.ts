@@ -1,4 +1,5 @@
 import type { MiddlewareHandler } from 'hono';
+import type { Logger } from 'pino';
 import { ServiceError } from '../errors.ts';
 import {
   type AccessDecision,
@@ -8,12 +9,12 @@ import {
   type TokenClaims,
   decideMachineAccess,
   decidePersonAccess,
-  isMachine,
 } from '../rules/access.ts';
 import type { ApiEnv } from './api-env.ts';
 import { isOpaqueId } from '../rules/identifier.ts';
 import { accessRefusal } from '../service/access-refusal.ts';
 import { pathParameters } from './path-parameters.ts';
+import { TokenRefusal } from './token-refusal.ts';
 import type { VerifyToken } from './token-verifier.ts';
 
 export interface CallerFactsReader {
@@ -24,25 +25,29 @@ export interface CallerFactsReader {
 export interface AdminContextDependencies {
   verifyToken: VerifyToken;
   callers: CallerFactsReader;
+  logger: Logger;
 }
 
 /**
  * The one place that lets a caller in: from the verified token and the path alone, before the body is read and before
  * anything is looked up but the caller's own session and grant. Leaves `admin` for the handler.
  */
-export function createAdminContext({ verifyToken, callers }: AdminContextDependencies) {
+export function createAdminContext({ verifyToken, callers, logger }: AdminContextDependencies) {
   return (operation: Operation, pattern: string): MiddlewareHandler<ApiEnv> => {
     const inOrganization = pattern.includes('{org}');
     const readPath = pathParameters(pattern);
 
     async function decide(
-      authorization: string | undefined,
+      { authorization, requestId }: { authorization: string | undefined; requestId: string },
       organizationId: string | null,
     ): Promise<[AdminContext, TokenClaims]> {
-      const claims = await verifyToken(bearerToken(authorization));
-      const decision = isMachine(claims)
-        ? decideMachine(claims, operation, organizationId, inOrganization)
-        : await decidePerson(claims, operation, organizationId, inOrganization, callers);
+      const claims = await verifyToken(bearerToken(authorization)).catch((error: unknown) => {
+        throw error instanceof TokenRefusal ? invalidToken(error, requestId, logger) : error;
+      });
+      const decision =
+        claims.kind === 'machine'
+          ? decideMachine(claims, operation, organizationId, inOrganization)
+          : await decidePerson(claims, operation, organizationId, inOrganization, callers);
       if (!decision.allowed) throw accessRefusal(decision.code);
       return [decision.context, claims];
     }
@@ -50,12 +55,13 @@ export function createAdminContext({ verifyToken, callers }: AdminContextDepende
     return async function adminContext(c, next) {
       const { org } = readPath(c.req.url);
       const organizationId = org !== undefined && org !== null && isOpaqueId(org) ? org : null;
-      const authorization = c.req.header('authorization');
-      const [admin, claims] = await decide(authorization, organizationId);
+      const caller = { authorization: c.req.header('authorization'), requestId: c.get('requestId') };
+      const [admin, claims] = await decide(caller, organizationId);
       if (organizationId !== null) c.set('organizationId', organizationId);
       c.set('admin', admin);
       c.set('tokenOrganizationId', claims.organizationId);
-      c.set('askAgain', async () => void (await decide(authorization, organizationId)));
+      c.set('callerKey', callerKey(claims, admin));
+      c.set('askAgain', async () => void (await decide(caller, organizationId)));
       await next();
     };
   };
@@ -81,7 +87,6 @@ async function decidePerson(
   inOrganization: boolean,
   callers: CallerFactsReader,
 ): Promise<AccessDecision> {
-  if (claims.sessionId === null) return { allowed: false, code: 'unauthenticated' };
   const facts = await callers.read(claims, organizationId ?? '');
   if (inOrganization) return decidePersonAccess(claims, facts, operation, organizationId ?? '');
   // the machines' endpoints are no person's
@@ -93,4 +98,23 @@ function bearerToken(authorization: string | undefined): string {
   const token = /^Bearer +([\w.~+/-]+=*)$/i.exec(authorization ?? '')?.[1];
   if (token !== undefined) return token;
   throw new ServiceError('unauthenticated', 'A bearer token is required.');
+}
+
+/**
+ * Tells callers apart, whatever issuers and subjects are named: of the issuer of `JWT_*` as it was told before there
+ * could be several, of others as a JSON array, which no kind of caller begins like.
+ */
+const callerKey = ({ namespace }: TokenClaims, { kind, actorId }: AdminContext): string =>
+  namespace === null ? `${kind}:${actorId}` : JSON.stringify([namespace, kind, actorId]);
+
+/** Which of its faults a token has is for the log alone; who sent it is not told. (RFC 6750 §3.1) */
+function invalidToken(
+  { message, reason, claim, issuer }: TokenRefusal,
+  requestId: string,
+  logger: Logger,
+): ServiceError {
+  logger.warn({ requestId, issuer: issuer?.slice(0, 255), reason, claim }, `a token was refused: ${message}`);
+  return new ServiceError('unauthenticated', 'The bearer token is not valid.', {
+    headers: { 'WWW-Authenticate': 'Bearer error="invalid_token"' },
+  });
 }

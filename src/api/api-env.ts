@@ -20,6 +20,8 @@ export interface ApiVariables {
   admin: AdminContext;
   /** The one organization a machine's token speaks for; null: any. */
   tokenOrganizationId: string | null;
+  /** The caller and nobody else: of two issuers' callers of one id each has their own. */
+  callerKey: string;
   /** Asks again whether the caller may still do this; throws `ServiceError` where not. For streams. */
   askAgain: () => Promise<void>;
   /** The decoded ids of the path. */

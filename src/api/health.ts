@@ -1,12 +1,15 @@
 import type { Logger } from 'pino';
+import type { KeysState } from './issuer-keys.ts';
 
 export interface DependencyState {
   status: 'up' | 'down';
   /** An error class, never a message. */
   detail?: string;
 }
-/** Asks each dependency, within about a second; never rejects. */
-export type AskDependencies = () => Promise<Record<'database' | 'temporal' | 'authModule', DependencyState>>;
+/** Asks each dependency, within about two seconds; never rejects. */
+export type AskDependencies = () => Promise<
+  Record<'database' | 'temporal' | 'authModule', DependencyState> & { signingKeys: KeysState }
+>;
 
 export interface Readiness extends Awaited<ReturnType<AskDependencies>> {
   status: 'ready' | 'degraded' | 'unavailable';
@@ -16,8 +19,9 @@ export interface Readiness extends Awaited<ReturnType<AskDependencies>> {
 const FRESH_MS = 1_000;
 
 /**
- * Whether this process can serve. The database decides: without Temporal or the Auth Module access can still be ended
- * and everything read, so their absence is said (`degraded`) but takes no process out of service.
+ * Whether this process can serve. The database decides, and whether the issuers' keys were fetched once: without either
+ * every call is refused. Without Temporal or the Auth Module access can still be ended and everything read, so their
+ * absence is said (`degraded`) but takes no process out of service.
  */
 export function createReadiness(
   ask: AskDependencies,
@@ -31,11 +35,12 @@ export function createReadiness(
   };
 }
 
-const isUp = ({ status }: DependencyState): boolean => status === 'up';
+const isUp = ({ status }: DependencyState | KeysState): boolean => status === 'up';
 
 async function judge(ask: AskDependencies, logger: Logger): Promise<Readiness> {
   const states = await ask();
-  const status = !isUp(states.database) ? 'unavailable' : Object.values(states).every(isUp) ? 'ready' : 'degraded';
+  const cannotServe = !isUp(states.database) || states.signingKeys.status === 'down';
+  const status = cannotServe ? 'unavailable' : Object.values(states).every(isUp) ? 'ready' : 'degraded';
   if (status !== 'ready') logger.warn(states, `readiness: ${status}`);
   return { status, ...states };
 }

@@ -59,14 +59,13 @@ function keyScope(c: ApiContext): KeyScope | undefined {
   if (key === undefined) return undefined;
   if (!acceptableKey.test(key))
     throw new ServiceError('malformed-request', 'An Idempotency-Key is 1 to 255 visible ASCII characters.');
-  const { kind, actorId } = c.get('admin');
   // from the decoded ids: one path, however it is spelled; shortened where an index entry could not hold it
   const path = JSON.stringify([c.get('routePath'), c.get('pathIds')]);
   const shortPath =
     Buffer.byteLength(path) <= LONGEST_PLAIN_PATH_BYTES
       ? path
       : `sha256:${createHash('sha256').update(path).digest('hex')}`;
-  return { caller: `${kind}:${actorId}`, path: shortPath, key };
+  return { caller: c.get('callerKey'), path: shortPath, key };
 }
 
 /** A refusal that may be over by the next try is not the answer to keep. */

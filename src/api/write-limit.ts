@@ -12,8 +12,8 @@ interface Bucket {
 const MAX_BUCKETS = 20_000;
 
 /** Whose share it is: each caller's, in each organization. */
-export const callerInOrganization = ({ kind, actorId, organizationId }: AdminContext): string =>
-  JSON.stringify([kind, actorId, organizationId]);
+export const callerInOrganization = ({ issuer, kind, actorId, organizationId }: AdminContext): string =>
+  JSON.stringify([issuer, kind, actorId, organizationId]);
 
 /** Takes one from a caller's share; throws `rate-limited` where it is used up. */
 export type TakeShare = (caller: string) => void;

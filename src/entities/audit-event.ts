@@ -1,6 +1,6 @@
 import { defineEntity, p } from '@mikro-orm/core';
 import type { AuditAction, AuditSubject } from '../rules/audit.ts';
-import type { Actor } from '../rules/termination.ts';
+import type { RecordedActor } from '../rules/termination.ts';
 
 /** One fact that is never changed or removed; the database refuses both for every role. Its place in the hash chain is in `audit_seals`. */
 export const AuditEvent = defineEntity({
@@ -11,7 +11,7 @@ export const AuditEvent = defineEntity({
     organizationId: p.text(),
     at: p.datetime(3),
     action: p.text().$type<AuditAction>(),
-    actor: p.json<Actor>(),
+    actor: p.json<RecordedActor>(),
     subjectKind: p.text().$type<AuditSubject['kind']>(),
     subjectId: p.text(),
     reason: p.text().nullable(),

@@ -1,6 +1,6 @@
 import { defineEntity, p } from '@mikro-orm/core';
 import { grantEndReasons } from '../rules/support-access-grant.ts';
-import type { Actor } from '../rules/termination.ts';
+import type { RecordedActor } from '../rules/termination.ts';
 
 const instant = () => p.datetime(3);
 
@@ -16,7 +16,7 @@ export const SupportAccessGrant = defineEntity({
     organizationId: p.text(),
     userId: p.text().nullable(),
     reason: p.text().nullable(),
-    createdBy: p.json<Actor>(),
+    createdBy: p.json<RecordedActor>(),
     createdAt: instant(),
     activateBefore: instant(),
     voidedAt: instant().nullable(),
@@ -25,7 +25,7 @@ export const SupportAccessGrant = defineEntity({
     timeZone: p.text().nullable(),
     accessEndedAt: instant().nullable(),
     endReason: p.enum([...grantEndReasons]).nullable(),
-    endedBy: p.json<Actor>().nullable(),
+    endedBy: p.json<RecordedActor>().nullable(),
     sessionsClearedAt: instant().nullable(),
     settledAt: instant().nullable(),
     progressAt: instant(),

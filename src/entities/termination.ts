@@ -1,5 +1,5 @@
 import { defineEntity, p } from '@mikro-orm/core';
-import { type Actor, errorClasses, terminationScopeKinds, terminationStatuses } from '../rules/termination.ts';
+import { type RecordedActor, errorClasses, terminationScopeKinds, terminationStatuses } from '../rules/termination.ts';
 
 const instant = () => p.datetime(3);
 const counter = () => p.integer().default(0);
@@ -28,7 +28,7 @@ export const Termination = defineEntity({
     keptSessionIds: p.array(),
     status: p.enum([...terminationStatuses]).default('running'),
     requestedAt: instant(),
-    requestedBy: p.json<Actor>(),
+    requestedBy: p.json<RecordedActor>(),
     reason: p.text().nullable(),
     sessionsTotal: counter(),
     sessionsPending: counter(),

@@ -1,5 +1,5 @@
 /** Who may do what, as data: one table, read by the middleware in `api/admin-context.ts`. */
-import type { Actor } from './termination.ts';
+import type { RecordedActor } from './termination.ts';
 
 export const operations = [
   'sessions.read',
@@ -19,7 +19,7 @@ export const operations = [
 export type Operation = (typeof operations)[number];
 
 /** What each kind of caller may do inside the organization it acts for. */
-export const permissions: Record<'org-admin' | 'global-admin', ReadonlySet<Operation>> = {
+export const permissions: Record<Role, ReadonlySet<Operation>> = {
   'org-admin': new Set<Operation>([
     'sessions.read',
     'sessions.terminate',
@@ -46,7 +46,7 @@ export const permissions: Record<'org-admin' | 'global-admin', ReadonlySet<Opera
   ]),
 };
 
-/** What each machine scope permits; a machine has a token with neither `roles` nor `sid`. */
+/** What each machine scope permits. */
 export const machineScopes: Readonly<Record<string, ReadonlySet<Operation>>> = {
   'sessions:ingest': new Set<Operation>(['session-events.ingest']),
   'support-access:check': new Set<Operation>(['support-access.check']),
@@ -61,15 +61,23 @@ export const machineScopes: Readonly<Record<string, ReadonlySet<Operation>>> = {
   ]),
 };
 
-/** What a verified token says, with the names of its claims resolved. */
+export type Role = 'org-admin' | 'global-admin';
+
+/** What a verified token says, its claims found and its role words mapped by the entry of its issuer. */
 export interface TokenClaims {
+  issuer: string;
+  /** Keeps the issuer's callers' keys apart from others'; null for the issuer of `JWT_*`. */
+  namespace: string | null;
+  /** A machine has scopes and neither roles nor a session; a person has a session and an organization. */
+  kind: 'person' | 'machine';
   subject: string;
-  /** `null`: the claim is absent, as in a machine's token. */
-  roles: readonly string[] | null;
+  roles: readonly Role[];
   organizationId: string | null;
   sessionId: string | null;
   scopes: readonly string[];
   supportAccessGrantId: string | null;
+  /** The issuer is trusted to say that somebody is a Global Admin, or in a support session. */
+  maySupport: boolean;
   /** `auth_time`, else `iat`: when a session without a row began. Milliseconds since the epoch. */
   authenticatedAtMs: number;
 }
@@ -88,6 +96,8 @@ export interface CallerFacts {
 export interface AdminContext {
   kind: 'org-admin' | 'global-admin' | 'machine';
   actorId: string;
+  /** Who says so. Another issuer's caller of the same id is somebody else. */
+  issuer: string;
   organizationId: string;
   sessionId: string | null;
   /** The caller's own session is one of this organization: ids of sessions are an organization's own, and elsewhere the same id is a stranger's. */
@@ -104,10 +114,6 @@ export type AccessRefusal =
 export type AccessDecision = { allowed: true; context: AdminContext } | { allowed: false; code: AccessRefusal };
 
 const refuse = (code: AccessRefusal): AccessDecision => ({ allowed: false, code });
-
-/** A token of a support session is a person's, whatever else it lacks. */
-export const isMachine = (claims: TokenClaims): boolean =>
-  claims.roles === null && claims.sessionId === null && claims.supportAccessGrantId === null;
 
 /** A machine's right comes from its scopes alone; with `org_id` it speaks for that organization only. */
 export function decideMachineAccess(
@@ -126,6 +132,7 @@ export function decideMachineAccess(
     context: {
       kind: 'machine',
       actorId: claims.subject,
+      issuer: claims.issuer,
       organizationId: organizationId ?? '',
       sessionId: null,
       isSessionHere: false,
@@ -138,7 +145,8 @@ export function decideMachineAccess(
 
 /**
  * Whether this person may perform `operation` in `organizationId` now. A support session, told by the token or by the
- * session's row, is a Global Admin's under its grant, whatever `roles` and `org_id` say.
+ * session's row, is a Global Admin's under its grant, whatever `roles` and `org_id` say; of an issuer that may not name
+ * Global Admins it is nobody's.
  */
 export function decidePersonAccess(
   claims: TokenClaims,
@@ -149,16 +157,17 @@ export function decidePersonAccess(
   if (claims.sessionId === null) return refuse('unauthenticated');
   if (facts.ownSessionEnded) return refuse('session-ended');
   const isSupportSession = claims.supportAccessGrantId !== null || facts.sessionGrantId !== null;
-  const roles = claims.roles ?? [];
-  if (!isSupportSession && roles.includes('org_admin') && claims.organizationId === organizationId) {
+  const { roles } = claims;
+  if (isSupportSession && !claims.maySupport) return refuse('support-access-required');
+  if (!isSupportSession && roles.includes('org-admin') && claims.organizationId === organizationId) {
     return decide('org-admin', null);
   }
-  if (isSupportSession || roles.includes('global_admin')) {
+  if (isSupportSession || roles.includes('global-admin')) {
     return facts.liveGrantId === null ? refuse('support-access-required') : decide('global-admin', facts.liveGrantId);
   }
-  return refuse(roles.includes('org_admin') ? 'organization-forbidden' : 'role-required');
+  return refuse(roles.includes('org-admin') ? 'organization-forbidden' : 'role-required');
 
-  function decide(kind: 'org-admin' | 'global-admin', supportAccessGrantId: string | null): AccessDecision {
+  function decide(kind: Role, supportAccessGrantId: string | null): AccessDecision {
     // an administrator may do everything here; what a Global Admin may not do, no grant permits
     if (!permissions[kind].has(operation)) return refuse('support-access-required');
     return {
@@ -166,9 +175,10 @@ export function decidePersonAccess(
       context: {
         kind,
         actorId: claims.subject,
+        issuer: claims.issuer,
         organizationId,
         sessionId: claims.sessionId,
-        isSessionHere: isSupportSession || (claims.organizationId ?? organizationId) === organizationId,
+        isSessionHere: isSupportSession || claims.organizationId === organizationId,
         supportAccessGrantId,
         claims,
         operation,
@@ -177,10 +187,11 @@ export function decidePersonAccess(
   }
 }
 
-/** The caller as the audit records it. */
-export const actorOf = (context: AdminContext): Actor => ({
+/** The caller as it is recorded. */
+export const actorOf = (context: AdminContext): RecordedActor => ({
   kind: context.kind,
   id: context.actorId,
+  issuer: context.issuer,
   sessionId: context.sessionId,
   supportAccessGrantId: context.supportAccessGrantId,
 });

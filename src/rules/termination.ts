@@ -32,6 +32,19 @@ export interface Actor {
   supportAccessGrantId: string | null;
 }
 
+/** Who decided, as it is recorded: with the issuer of their token, which records of before it was kept do not have. */
+export interface RecordedActor extends Actor {
+  issuer?: string;
+}
+
+/** As it is shown; the issuer stands in the audit event's details. */
+export const shownActor = ({ kind, id, sessionId, supportAccessGrantId }: RecordedActor): Actor => ({
+  kind,
+  id,
+  sessionId,
+  supportAccessGrantId,
+});
+
 /** A termination as the interface shows it. `accessEndsBy` is null while anything is pending. */
 export interface TerminationView {
   id: string;

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { sql } from 'kysely';
 import { row, type Transaction } from '../database.ts';
 import { tellAfterCommit } from '../notifications.ts';
-import type { Actor, TerminationScope } from '../rules/termination.ts';
+import type { RecordedActor, TerminationScope } from '../rules/termination.ts';
 import { endedByTermination } from './ended-by.ts';
 import { holdsUntil } from './fence.ts';
 import { terminationColumns, type TerminationRow } from './termination-view.ts';
@@ -13,7 +13,7 @@ export interface NewTermination {
   /** The termination whose fence this one has too, for what comes late; null: a decision of its own, of this instant, read after the locks that the caller holds. */
   fenceOf: string | null;
   keptSessionIds: readonly string[];
-  requestedBy: Actor;
+  requestedBy: RecordedActor;
   reason: string | null;
   /** True: a termination of the same scope that keeps the same sessions and still runs takes this one in; its cutoff rises to now. */
   joins?: boolean;

@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import type { Database } from '../database.ts';
 import type { AdminContext } from '../rules/access.ts';
 import type { AuditAction, AuditEventView, AuditSubject } from '../rules/audit.ts';
-import type { Actor } from '../rules/termination.ts';
+import { type RecordedActor, shownActor } from '../rules/termination.ts';
 import { rangeOf } from './audit-range.ts';
 import type { AuditFilter, PagePosition, SessionManagementService } from './index.ts';
 import { toInstant } from './instants.ts';
@@ -14,7 +14,7 @@ interface AuditRow {
   id: string;
   at: string;
   action: AuditAction;
-  actor: Actor;
+  actor: RecordedActor;
   subject_kind: AuditSubject['kind'];
   subject_id: string;
   reason: string | null;
@@ -74,10 +74,10 @@ const view = (r: AuditRow): AuditEventView => ({
   id: r.id,
   at: toInstant(r.at),
   action: r.action,
-  actor: r.actor,
+  actor: shownActor(r.actor),
   subject: { kind: r.subject_kind, id: r.subject_id },
   reason: r.reason,
-  details: r.details,
+  details: r.actor.issuer === undefined ? r.details : { ...r.details, issuer: r.actor.issuer },
   hash: r.hash,
   previousHash: r.previous_hash,
 });

@@ -20,10 +20,11 @@ interface Question {
 
 /**
  * What is true of a caller at this instant: whether the own session has been ended here, under which grant it was
- * opened, and whether a grant of `organizationId` is live for this person. A session without a row is judged by when the
- * token says it began, against the fences of its user and organization; one that a fence keeps is kept. What the token
- * says is by the Auth Module's clock, which may be ahead. Callers who come at once share a statement, which was begun
- * after each of them had asked.
+ * opened, and whether a grant of `organizationId` is live for this person. The own session is a row of the token's own
+ * organization, or of the one that is asked for where it is a support session there; no other organization's rows say
+ * anything of it. A session without a row is judged by when the token says it began, against the fences of its user and
+ * organization; one that a fence keeps is kept. What the token says is by the Auth Module's clock, which may be ahead.
+ * Callers who come at once share a statement, which was begun after each of them had asked.
  */
 export function createReadCallerFacts({ database }: { database: Database }) {
   const ask = createBatch((questions: readonly Question[]) => rows<FactsRow>(database.pool, factsOf(questions)), {
@@ -57,11 +58,10 @@ const callerFacts = (facts: FactsRow): CallerFacts => ({
 function factsOf(questions: readonly Question[]): RawBuilder<FactsRow> {
   const column = <T>(of: (claims: TokenClaims) => T) => questions.map(({ claims }) => of(claims));
   return sql<FactsRow>`with asked as (
-      select *, coalesce(token_organization_id, organization_id) as home_id
-      from unnest(${questions.map((question) => question.organizationId)}::text[], ${column((c) => c.subject)}::text[], ${column((c) => c.sessionId)}::text[],
+      select * from unnest(${questions.map((question) => question.organizationId)}::text[], ${column((c) => c.subject)}::text[], ${column((c) => c.sessionId)}::text[],
         ${column((c) => c.organizationId)}::text[], ${column((c) => uuidOrNull(c.supportAccessGrantId))}::uuid[], ${column((c) => c.supportAccessGrantId !== null)}::boolean[],
         ${column((c) => new Date(c.authenticatedAtMs).toISOString())}::timestamptz[])
-        with ordinality as q (organization_id, subject, session_id, token_organization_id, token_grant_id, has_token_grant, began_at, n)
+        with ordinality as q (organization_id, subject, session_id, home_id, token_grant_id, has_token_grant, began_at, n)
     ), questions as materialized (
       select *, began_at - ${knownAheadMs(sql`asked.home_id`)} * interval '1 millisecond' as fenced_from from asked
     )
@@ -71,7 +71,7 @@ function factsOf(questions: readonly Question[]): RawBuilder<FactsRow> {
     cross join lateral (
       select bool_or(s.over_at is not null or s.user_id <> q.subject) as is_ended, (array_agg(s.support_access_grant_id) filter (where s.support_access_grant_id is not null))[1] as grant_id
       from session_states s where s.id = q.session_id and (
-        case when q.token_organization_id is null then s.user_id = q.subject else s.organization_id = q.token_organization_id end
+        s.organization_id = q.home_id
         or (s.organization_id = q.organization_id and s.user_id = q.subject and s.support_access_grant_id is not null))
     ) own
     left join lateral (

@@ -1,12 +1,12 @@
 import { sql } from 'kysely';
 import { rows, type Transaction } from '../database.ts';
 import type { AuditAction, AuditSubject } from '../rules/audit.ts';
-import type { Actor } from '../rules/termination.ts';
+import type { Actor, RecordedActor } from '../rules/termination.ts';
 
 export interface NewAuditEvent {
   organizationId: string;
   action: AuditAction;
-  actor: Actor;
+  actor: RecordedActor;
   subject: AuditSubject;
   reason?: string | null;
   details?: Record<string, unknown>;

@@ -1,8 +1,9 @@
 import { sql } from 'kysely';
 import { type Queryable, row } from '../database.ts';
 import {
-  type Actor,
   type ErrorClass,
+  type RecordedActor,
+  shownActor,
   stalledAfterSeconds,
   type TerminationScopeKind,
   type TerminationStatus,
@@ -19,7 +20,7 @@ export interface TerminationRow {
   revision: number;
   cutoff: string;
   requested_at: string;
-  requested_by: Actor;
+  requested_by: RecordedActor;
   reason: string | null;
   kept_session_ids: string[];
   sessions_total: number;
@@ -66,7 +67,7 @@ export function terminationView(r: TerminationRow, accessTokenTtlSeconds: number
     status: r.status,
     cutoff: toInstant(r.cutoff),
     requestedAt: toInstant(r.requested_at),
-    requestedBy: r.requested_by,
+    requestedBy: shownActor(r.requested_by),
     reason: r.reason,
     keptSessionIds: r.kept_session_ids,
     sessions: { total: r.sessions_total, pending: r.sessions_pending },

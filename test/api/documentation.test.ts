@@ -124,6 +124,7 @@ describe('operation pages', () => {
       database: { status: 'up' },
       temporal: { status: 'up' },
       authModule: { status: 'up' },
+      signingKeys: { status: 'up' },
     });
   });
 

@@ -140,11 +140,21 @@ describe.each(routes.map((route) => [`${route.method} ${route.path}`, route] as 
       { roles: ['org_admin'], org_id: 'acme' },
       { roles: ['global_admin'] },
       { roles: [], scope: 'sessions:ingest support-access:check support-access:manage' },
-      { support_access_grant_id: acme.grantId },
+      { support_access_grant_id: acme.grantId, org_id: 'acme' },
     ])
       await expectRefused(
         route,
-        { token: await stack.issuer.token({ sub: 'admin', ...claims }) },
+        { token: await stack.issuer.token({ sub: 'admin', org_id: 'acme', ...claims }) },
+        401,
+        'unauthenticated',
+      );
+  });
+
+  it('refuses a person whose token names no organization', async () => {
+    for (const claims of [{ roles: ['org_admin'] }, { roles: ['global_admin'], support_access_grant_id: acme.grantId }])
+      await expectRefused(
+        route,
+        { token: await stack.issuer.token({ sub: 'admin', sid: 'sid-of-admin', ...claims }) },
         401,
         'unauthenticated',
       );
@@ -188,7 +198,7 @@ describe.each(routes.map((route) => [`${route.method} ${route.path}`, route] as 
       await expectRefused(route, { token: await tokens(stack.issuer).machine(scope) }, 403, 'role-required');
     await expectRefused(
       route,
-      { token: await stack.issuer.token({ sub: 'machine', org_id: 'acme' }) },
+      { token: await stack.issuer.token({ sub: 'machine', client_id: 'machine', org_id: 'acme' }) },
       403,
       'role-required',
     );

@@ -53,5 +53,5 @@ export const properClaims = ({ operation }: Route): JWTPayload => {
   const scope = scopeOf[operation];
   return scope === undefined
     ? { sub: 'admin', roles: ['org_admin'], org_id: 'acme', sid: 'sid-of-admin' }
-    : { sub: 'machine', scope };
+    : { sub: 'machine', client_id: 'machine', scope };
 };

@@ -72,7 +72,7 @@ const person = (claims: (own: Name) => JWTPayload, mayActIn: Caller['mayActIn'])
   mayActIn,
 });
 const machine = (scope: string, bound: boolean, mayActIn: Caller['mayActIn']): Caller => ({
-  claims: (own) => ({ sub: 'machine', scope, ...(bound ? { org_id: own } : {}) }),
+  claims: (own) => ({ sub: 'machine', client_id: 'machine', scope, ...(bound ? { org_id: own } : {}) }),
   mayActIn,
 });
 const callers: Record<string, Caller> = {
@@ -317,7 +317,12 @@ it('an Auth Module of one organization reports nothing for another', async () =>
     event('chain.started', { organizationId: 'south', userId, sessionId: sessionIds[2] ?? '', chainId: 'new' }),
     started({ organizationId: 'north', userId: 'new', sessionId: 'new' }),
   ];
-  const token = await stack.issuer.token({ sub: 'machine', scope: 'sessions:ingest', org_id: 'north' });
+  const token = await stack.issuer.token({
+    sub: 'machine',
+    client_id: 'machine',
+    scope: 'sessions:ingest',
+    org_id: 'north',
+  });
   const { body } = await call<{ results: { outcome: string }[] }>(stack, 'POST', '/v1/session-events', {
     token,
     body: { events },

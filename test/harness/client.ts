@@ -57,7 +57,8 @@ export const tokens = (issuer: Issuer) => ({
     issuer.token({ sub, roles: ['org_admin'], org_id: organization, sid: sid ?? `sid-of-${sub}` }),
   globalAdmin: ({ sub = 'staff', sid, home = 'vendor' }: { sub?: string; sid?: string; home?: string } = {}) =>
     issuer.token({ sub, roles: ['global_admin'], org_id: home, sid: sid ?? `sid-of-${sub}` }),
-  machine: (scope: string, organization?: string) => issuer.token({ sub: 'machine', scope, org_id: organization }),
+  machine: (scope: string, organization?: string) =>
+    issuer.token({ sub: 'machine', client_id: 'machine', scope, org_id: organization }),
 });
 
 /** Asks again until `condition` holds; rejects with the last answer when it does not within `withinMs`. */

@@ -1,6 +1,6 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { exportJWK, generateKeyPair, type JWTPayload, SignJWT } from 'jose';
+import { exportJWK, generateKeyPair, type JWTHeaderParameters, type JWTPayload, SignJWT } from 'jose';
 
 export interface Issuer {
   issuer: string;
@@ -16,27 +16,31 @@ export interface Issuer {
       support_access_grant_id?: string;
       auth_time?: number;
     },
+    header?: Partial<JWTHeaderParameters>,
   ): Promise<string>;
   close(): Promise<void>;
 }
 
-/** A key pair and the JWKS endpoint that publishes it. */
+/** A key pair, the JWKS endpoint that publishes it, and the discovery document that names it; all of them say `kid: test`. */
 export async function startIssuer(audience = 'session-management-service'): Promise<Issuer> {
   const { privateKey, publicKey } = await generateKeyPair('ES256');
+  let issuer = '';
   const jwks = JSON.stringify({ keys: [{ ...(await exportJWK(publicKey)), kid: 'test', use: 'sig', alg: 'ES256' }] });
-  const server = createServer((_, response) =>
-    response.writeHead(200, { 'content-type': 'application/json' }).end(jwks),
-  );
+  const server = createServer(({ url }, response) => {
+    const found =
+      url?.startsWith('/.well-known/') === true ? JSON.stringify({ issuer, jwks_uri: `${issuer}/jwks` }) : jwks;
+    response.writeHead(200, { 'content-type': 'application/json' }).end(found);
+  });
   await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
-  const issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   return {
     issuer,
     jwksUrl: `${issuer}/jwks`,
     audience,
-    token: async (claims) => {
+    token: async (claims, header = {}) => {
       const now = Math.floor(Date.now() / 1_000);
       return new SignJWT({ iss: issuer, aud: audience, iat: now, exp: now + 3_600, ...claims })
-        .setProtectedHeader({ alg: 'ES256', kid: 'test', typ: 'at+jwt' })
+        .setProtectedHeader({ alg: 'ES256', kid: 'test', typ: 'at+jwt', ...header })
         .sign(privateKey);
     },
     close: () =>

@@ -33,10 +33,16 @@ export interface StackOptions {
   environment?: Record<string, string> | (() => Promise<Record<string, string>>);
   /** Without one, decisions stay undelivered. Default true. */
   worker?: boolean;
+  /** Hears each line of the log; `LOG_LEVEL` says which there are. */
+  onLog?: (line: string) => void;
 }
 
 /** The whole service for one test file: own database, own task queue on the shared Temporal server, API, worker, Auth Module. */
-export function useStack({ environment = {}, worker = true }: StackOptions = {}): Stack {
+export function useStack({
+  environment = {},
+  worker = true,
+  onLog = (line) => void process.stdout.write(line),
+}: StackOptions = {}): Stack {
   const stack = {} as Stack;
   const closers: (() => Promise<unknown>)[] = [];
   beforeAll(async () => {
@@ -59,7 +65,7 @@ export function useStack({ environment = {}, worker = true }: StackOptions = {})
       ...(typeof environment === 'function' ? await environment() : environment),
     };
     const config = loadConfig(variables);
-    const logger = pino({ level: config.logLevel });
+    const logger = pino({ level: config.logLevel }, { write: onLog });
     closers.push(
       () => database.drop(),
       issuer.close,

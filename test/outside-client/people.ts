@@ -30,6 +30,8 @@ export const orgAdmin = (service: Issuing, organizationId: string, claims: Claim
 export const globalAdmin = (service: Issuing, claims: Claims = {}) =>
   person(service, { roles: ['global_admin'], org_id: 'vendor', ...claims });
 
-/** A program, which has scopes in the place of roles and a session. */
-export const machine = ({ issuer }: Issuing, scope: string, claims: Claims = {}) =>
-  issuer.token({ sub: `machine-${randomUUID()}`, scope, ...claims });
+/** A program, which says so by being its own client, and has scopes in the place of roles and a session. */
+export function machine({ issuer }: Issuing, scope: string, claims: Claims = {}): Promise<string> {
+  const sub = claims.sub ?? `machine-${randomUUID()}`;
+  return issuer.token({ client_id: sub, scope, ...claims, sub });
+}

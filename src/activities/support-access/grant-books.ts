@@ -1,7 +1,7 @@
 /** What this service has in its books about an ended grant, and the writes of its clean-up. */
 import { sql } from 'kysely';
 import { type Database, row, rows, type Transaction } from '../../database.ts';
-import type { Actor, TerminationScope } from '../../rules/termination.ts';
+import type { RecordedActor, TerminationScope } from '../../rules/termination.ts';
 import { lockScope } from '../../service/locks.ts';
 import { insertTermination } from '../../service/insert-termination.ts';
 import { systemActor } from '../../service/record-audit.ts';
@@ -9,7 +9,7 @@ import { systemActor } from '../../service/record-audit.ts';
 export interface GrantBooks {
   id: string;
   organizationId: string;
-  endedBy: Actor | null;
+  endedBy: RecordedActor | null;
   /** Sessions that no termination has. */
   unclaimed: number;
   /** Sessions that some termination has, and that are not confirmed dead with all their chains. */

@@ -12,7 +12,18 @@ const state = z.object({
   detail: z.string().optional().openapi({ description: 'An error class.' }),
 });
 const readinessSchema = z
-  .object({ status: z.enum(['ready', 'degraded', 'unavailable']), database: state, temporal: state, authModule: state })
+  .object({
+    status: z.enum(['ready', 'degraded', 'unavailable']),
+    database: state,
+    temporal: state,
+    authModule: state,
+    signingKeys: state.extend({
+      status: z.enum(['up', 'partial', 'down']).openapi({
+        description:
+          'Whether the keys of each issuer were fetched once; `partial`: only those of issuers of one customer’s organization were not.',
+      }),
+    }),
+  })
   .openapi('Readiness');
 
 const tags = ['operation'];
@@ -30,7 +41,7 @@ const readyRoute = createRoute({
   operationId: 'readiness',
   summary: 'Whether it can serve, and the state of each dependency',
   description:
-    'Ready while the database is reachable: access can be ended and everything read without Temporal and the Auth Module (`degraded`).',
+    'Ready while the database is reachable and the issuers’ signing keys were fetched once: access can be ended and everything read without Temporal and the Auth Module (`degraded`).',
   tags,
   responses: {
     200: jsonAnswer('It can serve.', readinessSchema, requestIdHeader),

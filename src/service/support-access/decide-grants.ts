@@ -1,11 +1,11 @@
 /** The decisions about grants that several callers share. Each is one statement, with its audit event inside it. */
 import { type RawBuilder, sql } from 'kysely';
 import { type Queryable, rows } from '../../database.ts';
-import type { Actor } from '../../rules/termination.ts';
+import type { RecordedActor } from '../../rules/termination.ts';
 import { systemActor } from '../record-audit.ts';
 
 export interface Revocation {
-  actor: Actor;
+  actor: RecordedActor;
   reason: string | null;
   /** The workflow itself decides: nobody has to tell it. */
   delivered: boolean;

@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import { type Queryable, row } from '../../database.ts';
 import type { GrantEndReason, GrantStatus, GrantView } from '../../rules/support-access-grant.ts';
-import { type Actor, stalledAfterSeconds } from '../../rules/termination.ts';
+import { type RecordedActor, shownActor, stalledAfterSeconds } from '../../rules/termination.ts';
 import { toInstant, toInstantOrNull } from '../instants.ts';
 import type { PagePosition } from '../index.ts';
 import { listRows } from '../list-rows.ts';
@@ -15,14 +15,14 @@ export interface GrantRow {
   status: GrantStatus;
   shown_end_reason: GrantEndReason | null;
   reason: string | null;
-  created_by: Actor;
+  created_by: RecordedActor;
   created_at: string;
   starts_at: string;
   expires_at: string;
   revision: number;
   ended_at: string | null;
   sessions_cleared_at: string | null;
-  ended_by: Actor | null;
+  ended_by: RecordedActor | null;
   stalled: boolean;
   sessions_total: number;
   sessions_cleared: number;
@@ -76,14 +76,14 @@ export const grantView = (r: GrantRow): GrantView => ({
   status: r.status,
   endReason: r.shown_end_reason,
   reason: r.reason,
-  createdBy: r.created_by,
+  createdBy: shownActor(r.created_by),
   createdAt: toInstant(r.created_at),
   startsAt: toInstant(r.starts_at),
   expiresAt: toInstant(r.expires_at),
   revision: r.revision,
   accessEndedAt: toInstantOrNull(r.ended_at),
   sessionsClearedAt: toInstantOrNull(r.sessions_cleared_at),
-  endedBy: r.ended_by ?? (r.status === 'active' ? null : systemActor),
+  endedBy: r.ended_by === null ? (r.status === 'active' ? null : systemActor) : shownActor(r.ended_by),
   stalled: r.stalled,
   sessions: { total: r.sessions_total, cleared: r.sessions_cleared },
 });
