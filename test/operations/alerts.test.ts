@@ -8,6 +8,7 @@ import { createShowClock } from '../../src/metrics/database-clock.ts';
 import { createRegistry } from '../../src/metrics/create-registry.ts';
 import { measuredDeliver } from '../../src/metrics/deliveries.ts';
 import { createCountFound } from '../../src/metrics/found-chains.ts';
+import { registerSigningKeys } from '../../src/metrics/signing-keys.ts';
 import { createCountRemoved } from '../../src/metrics/retention-metrics.ts';
 import { watchedActivities } from '../../src/metrics/rows-gone.ts';
 
@@ -24,6 +25,7 @@ async function shown(): Promise<string[]> {
   createObserveClock(registry);
   createShowClock(registry);
   createCountFound(registry);
+  registerSigningKeys(registry, () => []);
   createCountRemoved(registry);
   measuredAuthModule({} as never, registry);
   measuredDeliver(() => Promise.resolve(true), registry);
