@@ -6,7 +6,7 @@ export interface DependencyState {
   /** An error class, never a message. */
   detail?: string;
 }
-/** Asks each dependency, within about two seconds; never rejects. */
+/** Asks each dependency, within about a second; never rejects. */
 export type AskDependencies = () => Promise<
   Record<'database' | 'temporal' | 'authModule', DependencyState> & { signingKeys: KeysState }
 >;

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { TrustedIssuer } from '../trusted-issuers.ts';
 import { createSigningKeys, type SigningKeys } from './signing-keys.ts';
@@ -5,6 +6,9 @@ import type { KeyedIssuer } from './token-verifier.ts';
 
 /** Between two looks at keys that no caller has asked for, so that their age says how the issuer is, not how idle we are. */
 const LOOK_EVERY_MS = 300_000;
+
+/** However long an issuer takes: whoever asks for readiness waits no longer. */
+const ANSWER_WITHIN_MS = 1_000;
 
 /** `partial`: only issuers of one customer's organization have not been reached, and nobody else waits for them. */
 export interface KeysState {
@@ -40,7 +44,7 @@ export function createIssuerKeys(issuers: readonly TrustedIssuer[], logger: Logg
   return {
     keyed: known.map(({ issuer, signingKeys }) => ({ issuer, keys: signingKeys.key })),
     async state() {
-      await refreshAll(known.filter(isMissing));
+      await Promise.race([refreshAll(known.filter(isMissing)), delay(ANSWER_WITHIN_MS, undefined, { ref: false })]);
       return stateOf(known);
     },
     ages: () =>

@@ -7,7 +7,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { createIssuerKeys, type IssuerKeys } from '../../src/api/issuer-keys.ts';
 import { loadTokenConfig } from '../../src/config.ts';
 import { isPlainHttp, warnOfPlainHttp } from '../../src/plain-http.ts';
-import { call } from '../harness/client.ts';
+import { call, eventually } from '../harness/client.ts';
 import { type Issuer, startIssuer } from '../harness/issuer.ts';
 import { useStack } from '../harness/stack.ts';
 
@@ -71,6 +71,10 @@ describe('whether the keys were fetched', () => {
 it('a failure is logged with its cause, not as the error that wraps it', async () => {
   await keysOf({ issuer: 'https://nobody.invalid', audience: 'a' }).state();
   await keysOf({ issuer: `${away}/realm`, audience: 'a', jwksUrl: `${away}/keys` }).state();
+  await eventually(
+    () => Promise.resolve(log.length),
+    (lines) => lines === 2,
+  );
   const told = log.map((line) => JSON.parse(line) as { error: string; cause: string });
   expect(told.map(({ error }) => error)).toEqual([expect.stringMatching(/^ENOTFOUND|EAI_AGAIN$/), 'ECONNREFUSED']);
   expect(log.join('')).not.toContain('TypeError');
