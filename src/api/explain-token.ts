@@ -32,7 +32,7 @@ export async function explainToken(token: string, options: ExplainOptions): Prom
     .then(() => findIssuer(token, issuers))
     .catch(() => undefined);
   if (keyed === undefined) {
-    await tell('iss', () => String(findIssuer(token, issuers).issuer.issuer));
+    await tell('iss', () => findIssuer(token, issuers).issuer.issuer);
   } else {
     lines.push(['iss', `${keyed.issuer.issuer}: trusted`]);
     await tell('signature', async () => signatureWords((await verifySignature(token, keyed.keys)).header));

@@ -34,7 +34,7 @@ it('.env.example shows the defaults of config.ts', () => {
     JWKS_URL: 'http://x',
   });
   for (const [name, value] of Object.entries(shown))
-    expect(String(defaults[name as keyof typeof defaults]), name).toBe(value);
+    expect(`${defaults[name as keyof typeof defaults] as string | number | boolean}`, name).toBe(value);
 });
 
 it('docker-compose.yml hands every variable of the service on, and has no secret in it', () => {

@@ -81,7 +81,12 @@ it('a lead is learnt from an accepted event, falls back by itself, and a smaller
 });
 
 it('the gauge falls back too, and knows the clocks of single organizations', async () => {
-  const token = await stack.issuer.token({ sub: 'machine', scope: 'sessions:ingest', org_id: 'sender' });
+  const token = await stack.issuer.token({
+    sub: 'machine',
+    client_id: 'machine',
+    scope: 'sessions:ingest',
+    org_id: 'sender',
+  });
   const body = { events: [accepted()], sentAt: ahead(2 * MINUTE) };
   expect((await call(stack, 'POST', '/v1/session-events', { token, body })).status).toBe(200);
   const gauge = async () => {
