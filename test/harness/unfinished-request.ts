@@ -51,11 +51,11 @@ export async function beginRequest(
   };
 }
 
-/** When the service last answered the question who a caller is now; null: never, or it is answering. PostgreSQL keeps a query's beginning. */
+/** When the service last answered the question who a caller is now; null: never, or it is answering. */
 async function lastJudgement({ database }: Pick<Stack, 'database'>): Promise<string | null> {
   const [last] = await database.query<{ at: string | null }>(
     `select max(state_change)::text as at from pg_stat_activity
-     where datname = current_database() and query like 'with questions as (%' and state like 'idle%'`,
+     where datname = current_database() and query like '/* caller facts */%' and state like 'idle%'`,
   );
   return last?.at ?? null;
 }
