@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import { beforeAll, expect, it } from 'vitest';
+import { beforeAll, expect, it, vi } from 'vitest';
 import { createActivities } from '../../src/activities/index.ts';
 import type { TerminationActivityOptions } from '../../src/activities/termination/pass-result.ts';
 import { openDatabase, rows } from '../../src/database.ts';
@@ -11,6 +11,9 @@ import { readsTooMuch } from './reads.ts';
 import { recordPlans, tellPlans } from './record-plans.ts';
 import { ranOf, runScenario } from './scenario.ts';
 import { seed } from './seed.ts';
+
+// a busy machine may take longer for a million rows
+vi.setConfig({ hookTimeout: 300_000 });
 
 const plans = recordPlans();
 let seeded: TestDatabase;
