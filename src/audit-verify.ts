@@ -1,6 +1,8 @@
 /** `npm run audit:verify`: walks every organization's hash chain and reports the first gap or edit of each. Exit 1 where there is one. */
 import { sql } from 'kysely';
 import { type Database, openDatabase, rows } from './database.ts';
+import { databaseAddress } from './database/address.ts';
+import { explainFailure } from './database/hints.ts';
 import { genesisHash, type SealedFields, sealedColumns, sealHash } from './dispatcher/seal-audit.ts';
 
 const PAGE = 1_000;
@@ -88,13 +90,8 @@ const where = ({ organizationId, sequence }: AuditProblem) =>
   `organization ${JSON.stringify(organizationId)}${sequence === null ? '' : `, sequence ${sequence}`}`;
 
 async function main(): Promise<number> {
-  const url = process.env['DATABASE_URL'];
-  if (!url) {
-    process.stderr.write('DATABASE_URL: is required\n');
-    return 1;
-  }
   const database = await openDatabase({
-    url,
+    ...databaseAddress(process.env),
     applicationName: 'session-management-audit-verify',
     statementTimeoutMs: 0,
   });
@@ -110,4 +107,11 @@ async function main(): Promise<number> {
   }
 }
 
-if (import.meta.main) process.exitCode = await main();
+if (import.meta.main) {
+  try {
+    process.exitCode = await main();
+  } catch (error) {
+    process.stderr.write(`${explainFailure(error)}\n`);
+    process.exitCode = 1;
+  }
+}

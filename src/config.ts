@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import { readConnection } from './database/connection-settings.ts';
+import { connectionVariables } from './database/connection-string.ts';
 import { isOpaqueId } from './rules/identifier.ts';
 import {
   issuerProblems,
@@ -34,8 +36,10 @@ const organizations = z
 export const environmentSchema = z.object({
   PORT: port.default(3000),
   HOST: z.string().min(1).default('0.0.0.0'),
-  DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/ }),
+  DATABASE_URL: z.string().min(1),
   DATABASE_POOL_SIZE: integer(2, 200).default(10),
+  DATABASE_POOLED: z.enum(['0', '1']).default('0'),
+  DATABASE_LISTEN_URL: z.string().min(1).optional(),
   TEMPORAL_ADDRESS: z.string().min(1).default('localhost:7233'),
   TEMPORAL_NAMESPACE: z.string().min(1).default('default'),
   TEMPORAL_TASK_QUEUE: z.string().min(1).default('session-management'),
@@ -63,9 +67,15 @@ export type Environment = z.infer<typeof environmentSchema>;
 /** The parsed configuration, frozen. Durations carry their unit in the name. */
 export type Config = Readonly<ReturnType<typeof shape>>;
 
-const shape = (e: Environment) => ({
+const shape = (e: Environment, environment: NodeJS.ProcessEnv) => ({
   http: { port: e.PORT, host: e.HOST },
-  database: { url: e.DATABASE_URL, poolSize: e.DATABASE_POOL_SIZE },
+  database: {
+    url: e.DATABASE_URL,
+    poolSize: e.DATABASE_POOL_SIZE,
+    isPooled: e.DATABASE_POOLED === '1',
+    listenUrl: e.DATABASE_LISTEN_URL,
+    environment: connectionVariables(environment),
+  },
   temporal: { address: e.TEMPORAL_ADDRESS, namespace: e.TEMPORAL_NAMESPACE, taskQueue: e.TEMPORAL_TASK_QUEUE },
   authModule: {
     url: e.AUTH_MODULE_URL,
@@ -101,7 +111,7 @@ export class ConfigError extends Error {
 
 /** Reads the environment once; an empty variable counts as absent. Throws `ConfigError` with every problem. */
 export const loadConfig = (environment: NodeJS.ProcessEnv = process.env): Config =>
-  deepFreeze(shape(parse(environmentSchema, environment, problemsTogether)));
+  deepFreeze(shape(parse(environmentSchema, environment, problemsTogether, connectionProblems), environment));
 
 const tokenVariables = z.object(issuerVariables);
 
@@ -117,7 +127,13 @@ function problemsTogether(e: Environment): string[] {
   return [...issuerProblems(e), ...bounds];
 }
 
-function parse<T>(schema: z.ZodType<T>, environment: NodeJS.ProcessEnv, check: (parsed: T) => string[]): T {
+/** `check` looks at what could be parsed, `ofEach` at what is there whatever else is wrong. */
+function parse<T>(
+  schema: z.ZodType<T>,
+  environment: NodeJS.ProcessEnv,
+  check: (parsed: T) => string[],
+  ofEach: (present: NodeJS.ProcessEnv) => string[] = () => [],
+): T {
   const present = Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== ''));
   const parsed = schema.safeParse(present);
   const problems = parsed.success
@@ -129,9 +145,17 @@ function parse<T>(schema: z.ZodType<T>, environment: NodeJS.ProcessEnv, check: (
         ),
         ...issuerProblemsIn(present),
       ];
+  problems.push(...ofEach(present));
   if (!parsed.success || problems.length > 0) throw new ConfigError(problems);
   return parsed.data;
 }
+
+/** Of the addresses that are set: how the database is reached is judged before anybody tries. */
+const connectionProblems = (environment: NodeJS.ProcessEnv): string[] =>
+  ['DATABASE_URL', 'DATABASE_LISTEN_URL'].flatMap((name) => {
+    const url = environment[name];
+    return url === undefined ? [] : readConnection(url, environment).problems.map((problem) => `${name}: ${problem}`);
+  });
 
 function deepFreeze<T extends object>(value: T): T {
   const inners: unknown[] = Object.values(value);

@@ -4,6 +4,8 @@ import { Migrator } from '@mikro-orm/migrations';
 import type { Kysely, RawBuilder } from 'kysely';
 import type { Pool } from 'pg';
 import { quiesce } from './close-pool.ts';
+import { type Connector, createConnector } from './database/connector.ts';
+import { type FailureClass, failureClassOf } from './database/sqlstates.ts';
 import { entities } from './entities/index.ts';
 import { ServiceError } from './errors.ts';
 import { createNotifier, type Notifier, transactionThatTells } from './notifications.ts';
@@ -17,7 +19,10 @@ export type Transaction = Queryable;
 
 export interface Database {
   orm: MikroORM;
-  url: string;
+  /** By which all of its connections are made. */
+  connector: Connector;
+  /** By which one may LISTEN; undefined behind a pooler that nobody said a way around. */
+  listening: Connector | undefined;
   /** The pool, for reads and single statements. */
   pool: Queryable;
   /** Runs `work` in one transaction at READ COMMITTED; commits when it resolves, rolls back when it throws. Runs it again where PostgreSQL ended it for a deadlock. */
@@ -30,36 +35,59 @@ export interface Database {
 
 export interface DatabaseOptions {
   url: string;
+  /** Where libpq's variables are read. Default: the process's own. */
+  environment?: NodeJS.ProcessEnv;
+  /** A pooler in transaction mode stands between: nothing is kept in a connection. */
+  isPooled?: boolean;
+  /** Behind a pooler: the database's own address, for LISTEN. */
+  listenUrl?: string | undefined;
   applicationName: string;
   poolSize?: number;
   statementTimeoutMs?: number;
   /** How long a caller waits for a connection, a busy pool included. */
   connectTimeoutMs?: number;
-  /** Is given the pool when it is made: who closes it must see what it still does. */
-  onPool?: (pool: Pool) => void;
+  /** How long a statement waits for a lock that another transaction holds. Default: as long as it may take at all. */
+  lockTimeoutMs?: number;
+  /** Hears of each statement and connection that failed. */
+  onError?: (error: unknown) => void;
 }
 
-export const ormOptions = ({ statementTimeoutMs = 15_000, connectTimeoutMs = 10_000, ...options }: DatabaseOptions) =>
+interface OrmParts extends DatabaseOptions {
+  connector: Connector;
+  /** Is given the pool when it is made: who closes it must see what it still does. */
+  onPool: (pool: Pool) => void;
+}
+
+/** Settings that each connection begins with. A pooler lends connections of others: there the role has them (ops/pooled.sql). */
+const sessionSettings = ({ statementTimeoutMs, lockTimeoutMs = 0 }: DatabaseOptions) => ({
+  // by its own reckoning PostgreSQL would plan the larger statements anew at every call, for 2 ms each
+  // and would compile some of them, for a second where they run for a millisecond
+  options: '-c plan_cache_mode=force_generic_plan -c jit=off',
+  statement_timeout: statementTimeoutMs,
+  lock_timeout: lockTimeoutMs,
+  idle_in_transaction_session_timeout: 30_000,
+});
+
+const ormOptions = ({ statementTimeoutMs = 15_000, connectTimeoutMs = 10_000, ...options }: OrmParts) =>
   defineConfig({
-    clientUrl: options.url,
+    // only its name: the connector's clients know the rest
+    dbName: options.connector.settings.database ?? 'postgres',
     entities,
     extensions: [Migrator],
     forceUtcTimezone: true,
     ignoreUndefinedInQuery: false,
     pool: { min: 0, max: options.poolSize ?? 10, idleTimeoutMillis: 30_000 },
     driverOptions: {
+      Client: options.connector.Client,
       application_name: options.applicationName,
-      // by its own reckoning PostgreSQL would plan the larger statements anew at every call, for 2 ms each
-      // and would compile some of them, for a second where they run for a millisecond
-      options: '-c plan_cache_mode=force_generic_plan -c jit=off',
-      statement_timeout: statementTimeoutMs,
-      idle_in_transaction_session_timeout: 30_000,
       connectionTimeoutMillis: connectTimeoutMs,
-      keepAlive: true,
+      ...(options.isPooled === true ? {} : sessionSettings({ ...options, statementTimeoutMs })),
       onPoolCreated: (pool: Pool) => {
-        options.onPool?.(pool);
-        prepareStatements(pool);
-        endSilentConnections(pool, { url: options.url, statementTimeoutMs, connectTimeoutMs });
+        const { connector, isPooled = false } = options;
+        connector.adopt(pool);
+        options.onPool(pool);
+        if (!isPooled) prepareStatements(pool);
+        endSilentConnections(pool, { connector, isPooled, statementTimeoutMs, connectTimeoutMs });
       },
     },
     migrations: {
@@ -77,12 +105,16 @@ export const ormOptions = ({ statementTimeoutMs = 15_000, connectTimeoutMs = 10_
 /** Connects lazily: building it needs no server, and a server that is away fails the single call, not the process. */
 export async function openDatabase(options: DatabaseOptions): Promise<Database> {
   let connections: Pool | undefined;
-  const orm = await MikroORM.init(ormOptions({ ...options, onPool: (created) => (connections = created) }));
+  const connector = createConnector(options);
+  const { listenUrl, isPooled = false, environment } = options;
+  const listening = listenUrl === undefined ? undefined : createConnector({ url: listenUrl, environment });
+  const orm = await MikroORM.init(ormOptions({ ...options, connector, onPool: (created) => (connections = created) }));
   const pool: Queryable = orm.em.fork().getKysely<unknown>();
   const notifier = createNotifier(pool);
   return {
     orm,
-    url: options.url,
+    connector,
+    listening: isPooled ? listening : connector,
     pool,
     // not the ORM's own: where the connection is lost its rollback fails, and the pool never gets its place back
     transaction: (work) => againAfterDeadlock(() => transactionThatTells(pool, notifier, work)),
@@ -119,36 +151,22 @@ export async function row<T>(db: Queryable, statement: RawBuilder<T>): Promise<T
   return (await statement.execute(db)).rows[0];
 }
 
-/**
- * Whether an error means "the database cannot be reached or is going away", so that nothing was decided and a retry is
- * safe: connection failures, PostgreSQL classes 08 and 57P, pool time-outs. (PostgreSQL manual, appendix A)
- */
-export function isDatabaseUnavailable(error: unknown): boolean {
-  for (let e = error; e instanceof Error; e = e.cause) {
-    const code = 'code' in e && typeof e.code === 'string' ? e.code : '';
-    if (/^(08|57P|53300|ECONNREFUSED|ECONNRESET|EPIPE|ENOTFOUND|ETIMEDOUT|EAI_AGAIN)/.test(code)) return true;
-    if (
-      e.name === 'DriverException' &&
-      /Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error/.test(
-        e.message,
-      )
-    )
-      return true;
-    if (
-      /Connection terminated|timeout exceeded when trying to connect|not queryable|Query read timeout/.test(e.message)
-    )
-      return true;
-  }
-  return false;
-}
+/** Whether an error is a trouble of the database's and not of this service, so that a retry is right (`sqlstates.ts`). */
+export const isDatabaseUnavailable = (error: unknown): boolean => failureClassOf(error) !== undefined;
+
+/** What the public is told; each is safe to send again. */
+const publicDetails: Partial<Record<FailureClass, string>> = {
+  'read-only': 'The database can be read and not written at present; a retry is safe.',
+  locked: 'The database is busy with a change to itself; a retry is safe.',
+  'timed-out': 'The database did not answer in time; a retry is safe.',
+  full: 'The database has no room at present; a retry is safe.',
+};
 
 /** The public error for a failure that only the database explains; anything else is passed through. */
-export const publicDatabaseError = (error: unknown): unknown =>
-  isDatabaseUnavailable(error)
-    ? new ServiceError(
-        'database-unavailable',
-        // not "nothing was changed": a connection can be lost after the server has committed
-        'The database cannot be reached; a retry is safe.',
-        { cause: error, headers: { 'Retry-After': '1' } },
-      )
-    : error;
+export function publicDatabaseError(error: unknown): unknown {
+  const failure = failureClassOf(error);
+  if (failure === undefined) return error;
+  // not "nothing was changed": a connection can be lost after the server has committed
+  const detail = publicDetails[failure] ?? 'The database cannot be reached; a retry is safe.';
+  return new ServiceError('database-unavailable', detail, { cause: error, headers: { 'Retry-After': '1' } });
+}

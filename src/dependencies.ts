@@ -82,6 +82,13 @@ const rejectAfter = (ms: number): Promise<never> =>
     setTimeout(reject, ms, new Error('timed out')).unref();
   });
 
+/** A request that waits longer for a lock, of a schema change say, is answered 503: it may be tried again. */
+const REQUEST_LOCK_TIMEOUT_MS = 2_000;
+
+function warnOnce({ connector }: Database, logger: Logger): void {
+  if (connector.warning !== undefined) logger.warn(connector.warning);
+}
+
 /** What the API process needs. */
 export async function buildApiDependencies(
   config: Config,
@@ -89,13 +96,14 @@ export async function buildApiDependencies(
   { tracing, draining }: { tracing: Tracing; draining: AbortSignal },
 ) {
   const database = await openDatabase({
-    url: config.database.url,
+    ...config.database,
     applicationName: 'session-management-api',
-    poolSize: config.database.poolSize,
     connectTimeoutMs: 900,
+    lockTimeoutMs: REQUEST_LOCK_TIMEOUT_MS,
   });
+  warnOnce(database, logger);
   const { client, connection } = createTemporalClient(config, tracing);
-  const changes = createChangeFeed({ url: config.database.url });
+  const changes = createChangeFeed({ connector: database.listening });
   const metrics = createRegistry(database);
   const watch = watchDatabase({ database, metrics, logger });
   const deliver = measuredDeliver(
@@ -132,10 +140,10 @@ export async function buildApiDependencies(
 /** What the worker process needs. */
 export async function buildWorkerDependencies(config: Config, logger: Logger, tracing: Tracing = noTracing) {
   const database = await openDatabase({
-    url: config.database.url,
+    ...config.database,
     applicationName: 'session-management-worker',
-    poolSize: config.database.poolSize,
   });
+  warnOnce(database, logger);
   const { client, connection } = createTemporalClient(config, tracing);
   const leaseMs = config.authModule.timeoutMs + 10_000;
   const metrics = createRegistry(database);

@@ -1,6 +1,7 @@
 /** `npm run migrate -- --restored`: what has to be decided when the database came back from a backup. */
 import { sql } from 'kysely';
 import { type Database, openDatabase, rows } from './database.ts';
+import { type DatabaseAddress, directAddress } from './database/address.ts';
 import { insertTermination } from './service/insert-termination.ts';
 import { lockGrants, lockScope } from './service/locks.ts';
 import { systemActor } from './service/record-audit.ts';
@@ -22,9 +23,9 @@ const reason = 'The database was restored from a backup.';
  * fenced: the sweep then finds at the Auth Module also what this database has no row of. Each organization is one
  * transaction; a repeat only adds a later fence. Throws where the schema is not up to date, having changed nothing.
  */
-export async function markRestored(databaseUrl: string): Promise<Restored> {
+export async function markRestored(address: DatabaseAddress): Promise<Restored> {
   const database = await openDatabase({
-    url: databaseUrl,
+    ...directAddress(address),
     applicationName: 'session-management-restore',
     statementTimeoutMs: 0,
   });

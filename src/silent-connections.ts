@@ -1,8 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import pg, { type Pool, type PoolClient } from 'pg';
+import type pg from 'pg';
+import type { Pool } from 'pg';
+import type { Connector } from './database/connector.ts';
+import type { RoutedClient } from './database/routed-client.ts';
+import type { Route } from './database/routes.ts';
+import { codeOf } from './error-code.ts';
 
 export interface SilenceOptions {
-  url: string;
+  connector: Connector;
+  /** The server is asked through a pooler: it is enough that this one answers, for its process ids are made up. */
+  isPooled: boolean;
   /** The server's own limit (0: none); a statement that is silent beyond it is lost, whatever the server says. */
   statementTimeoutMs: number;
   /** How long the server may take to say anything at all, on a new connection. */
@@ -28,12 +35,14 @@ export function endSilentConnections(pool: Pool, options: SilenceOptions): void 
   const life = { seenAt: 0 };
   const stateOf = createStateOf(options, life);
   const longestMs = options.statementTimeoutMs === 0 ? Infinity : options.statementTimeoutMs + ASK_AFTER_MS;
-  pool.on('connect', (client: PoolClient & Connected) => {
+  // the pool makes its connections of the connector's class
+  pool.on('connect', (connected) => {
+    const client = connected as unknown as RoutedClient & Connected;
     const query: (...given: never[]) => unknown = client.query.bind(client);
     const watched = (...given: never[]) => {
       const answer = query(...given);
       if (!(answer instanceof Promise)) return answer;
-      const ask = () => stateOf(client.processID ?? 0);
+      const ask = () => stateOf(client);
       const stop = watch(ask, longestMs, () => destroy(client));
       const answered = () => {
         life.seenAt = performance.now();
@@ -70,37 +79,42 @@ function watch(ask: () => Promise<Asked>, longestMs: number, end: () => void): (
   };
 }
 
-/** Asks about all connections at once, however many wait: one probe at a time for a pool. */
+/** Asks about all connections at once, however many wait: one probe at a time for a server. */
 function createStateOf(
   options: SilenceOptions,
   life: { readonly seenAt: number },
-): (processId: number) => Promise<Asked> {
-  let probing: Promise<ReadonlySet<number> | undefined> | undefined;
-  return async (processId) => {
+): (client: RoutedClient & Connected) => Promise<Asked> {
+  const probing = new Map<Route, Promise<ReadonlySet<number> | undefined>>();
+  const probe = (route: Route) => {
+    const started = probing.get(route) ?? idleBackends(options, route).finally(() => probing.delete(route));
+    probing.set(route, started);
+    return started;
+  };
+  return async ({ route, processID }) => {
     const askedAt = performance.now();
-    probing ??= idleBackends(options).finally(() => (probing = undefined));
-    const idle = await probing;
+    const idle = await probe(route);
     // a server that answered somebody meanwhile is only slow
     if (idle === undefined) return life.seenAt > askedAt ? 'at-work' : 'silent';
-    return idle.has(processId) ? 'idle' : 'at-work';
+    return idle.has(processID ?? 0) ? 'idle' : 'at-work';
   };
 }
 
 /** The process ids of the server's backends that wait for a statement; undefined where the server does not answer. */
-async function idleBackends({ url, connectTimeoutMs }: SilenceOptions): Promise<ReadonlySet<number> | undefined> {
-  const client: Connected = new pg.Client({ connectionString: url, application_name: 'session-management-probe' });
-  client.on('error', () => undefined);
+async function idleBackends(options: SilenceOptions, route: Route): Promise<ReadonlySet<number> | undefined> {
+  const { connector, isPooled, connectTimeoutMs } = options;
+  const client: pg.Client & Connected = new connector.Client({ route, application_name: 'session-management-probe' });
   const dueAt = performance.now() + connectTimeoutMs;
   const timer = setTimeout(() => destroy(client), connectTimeoutMs);
   try {
     await client.connect();
+    if (isPooled) return new Set();
     const { rows } = await client.query<{ pid: number }>(
       `select pid from pg_stat_activity where datname = current_database() and state like 'idle%'`,
     );
     return new Set(rows.map(({ pid }) => pid));
   } catch (error) {
     // a server that has no connection left for us is alive; a process that was too busy to ask knows nothing
-    const isFull = error instanceof pg.DatabaseError && error.code?.startsWith('53') === true;
+    const isFull = codeOf(error).startsWith('53');
     return isFull || performance.now() - dueAt > LATE_MS ? new Set() : undefined;
   } finally {
     clearTimeout(timer);

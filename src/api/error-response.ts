@@ -1,5 +1,7 @@
 import type { Logger } from 'pino';
 import { publicDatabaseError } from '../database.ts';
+import { hintOf } from '../database/hints.ts';
+import { failureClassOf } from '../database/sqlstates.ts';
 import { type ErrorCode, ServiceError, statusOf } from '../errors.ts';
 import { codeOf, framesOf } from '../error-code.ts';
 import type { ApiContext } from './api-env.ts';
@@ -46,7 +48,10 @@ export function createErrorResponse(logger: Logger) {
     const error = publicDatabaseError(thrown);
     if (error instanceof ServiceError) {
       if (error.code === 'database-unavailable')
-        logger.warn({ requestId, code: error.code, error: codeOf(thrown) }, 'the database cannot be reached');
+        logger.warn(
+          { requestId, code: error.code, failure: failureClassOf(thrown), error: codeOf(thrown), hint: hintOf(thrown) },
+          'the database cannot serve a request',
+        );
       return problemResponse(c, error);
     }
     logger.error(

@@ -35,7 +35,7 @@ export function startDispatcher({ database, deliver, logger }: DispatcherOptions
   const sealAudit = createSealAudit(database);
   const books = startLoop({ name: 'books', work: () => keepBooks(database, sealAudit), pollMs: POLL_MS / 2, logger });
   const listener = createListener({
-    url: database.url,
+    connector: database.listening,
     channel: 'decisions',
     onNotify: () => deliveries.wake(),
     onConnect: () => deliveries.wake(),

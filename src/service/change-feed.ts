@@ -1,4 +1,4 @@
-import { createListener } from './listener.ts';
+import { createListener, type ListenerOptions } from './listener.ts';
 
 /** Wakes the waiters of one termination; disposed when the waiting is over. */
 export interface Subscription extends Disposable {
@@ -12,13 +12,13 @@ export interface ChangeFeed {
   close(): Promise<void>;
 }
 
-export function createChangeFeed({ url }: { url: string }): ChangeFeed {
+export function createChangeFeed({ connector }: Pick<ListenerOptions, 'connector'>): ChangeFeed {
   const waiters = new Map<string, Set<() => void>>();
   const wakeAll = () => {
     for (const set of waiters.values()) for (const wake of set) wake();
   };
   const listener = createListener({
-    url,
+    connector,
     channel: 'termination_changes',
     onNotify: (id) => {
       for (const wake of waiters.get(id) ?? []) wake();

@@ -1,14 +1,20 @@
 import pg from 'pg';
+import type { Connector } from '../database/connector.ts';
 import { destroy } from '../silent-connections.ts';
 
 export interface ListenerOptions {
-  url: string;
+  /** Undefined where no connection can listen, behind a pooler: who waits is then told to look for himself. */
+  connector: Connector | undefined;
   channel: string;
   onNotify: (payload: string) => void;
   /** After each (re)connection: what was notified meanwhile is lost. */
   onConnect?: () => void;
-  /** Before each new try while the connection is away. */
+  /** Before each new try while the connection is away, and at intervals where there is none. */
   onRetry?: () => void;
+}
+
+export interface Listener {
+  close(): Promise<void>;
 }
 
 const RECONNECT_MS = 1_000;
@@ -16,18 +22,27 @@ const CONNECT_TIMEOUT_MS = 2_000;
 /** A connection that only listens hears nothing of its own loss: it asks. */
 const ASK_EVERY_MS = 5_000;
 const ANSWER_WITHIN_MS = 2_000;
+/** Nothing tells of changes: whoever waits for one looks this often. */
+const POLL_MS = 250;
 
 /** LISTENs on one channel and reconnects for ever, also where the network has forgotten the connection without a word. */
-export function createListener({ url, channel, onNotify, onConnect, onRetry }: ListenerOptions): {
-  close(): Promise<void>;
-} {
+export function createListener({ connector, ...options }: ListenerOptions): Listener {
+  return connector === undefined ? poll(options) : listen(connector, options);
+}
+
+function poll({ onRetry }: Omit<ListenerOptions, 'connector'>): Listener {
+  const timer = setInterval(() => onRetry?.(), POLL_MS);
+  return { close: () => Promise.resolve(clearInterval(timer)) };
+}
+
+function listen(connector: Connector, options: Omit<ListenerOptions, 'connector'>): Listener {
+  const { channel, onNotify, onConnect, onRetry } = options;
   let closed = false;
   let client: pg.Client | undefined;
   let timer: NodeJS.Timeout | undefined;
   let asking: NodeJS.Timeout | undefined;
   const connect = async () => {
-    const fresh = new pg.Client({
-      connectionString: url,
+    const fresh = new connector.Client({
       application_name: `listen:${channel}`,
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
       query_timeout: ANSWER_WITHIN_MS,

@@ -3,6 +3,7 @@ import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { startApi, type RunningApi } from '../../src/api.ts';
 import { isDatabaseUnavailable, openDatabase, row } from '../../src/database.ts';
+import { createConnector } from '../../src/database/connector.ts';
 import { createListener } from '../../src/service/listener.ts';
 import { call, eventually, tokens } from '../harness/client.ts';
 import { report, started } from '../harness/events.ts';
@@ -211,7 +212,7 @@ it('who listens on a connection that was forgotten finds out, and hears on a new
   let connections = 0;
   const heard: string[] = [];
   const listener = createListener({
-    url: proxy.url,
+    connector: createConnector({ url: proxy.url }),
     channel: 'forgotten',
     onNotify: (payload) => heard.push(payload),
     onConnect: () => (connections += 1),

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
@@ -8,6 +8,13 @@ import { freePort } from '../../local/ports.ts';
 import { whereDataLies } from '../../local/postgres/cluster.ts';
 import { identify, stopProcess } from '../../local/processes.ts';
 import { migrate } from '../../src/migrate.ts';
+
+export interface OwnPostgresOptions {
+  /** Settings of the server; files it reads are made in this directory, which its account can enter. */
+  settings?: (directory: string) => Record<string, string> | Promise<Record<string, string>>;
+  /** Variables of the server's process. */
+  environment?: PostgresOptions['environment'];
+}
 
 export interface OwnPostgres {
   /** Of the server itself, as its superuser. */
@@ -20,10 +27,12 @@ export interface OwnPostgres {
   kill9(): Promise<void>;
   /** The same server again: same address, same data. */
   start(): Promise<void>;
+  /** What the server has said since it was started. */
+  log(): string;
 }
 
 /** A PostgreSQL of this file's own that may be killed. Call it before `useStack`, so that it outlives the stack. */
-export function useOwnPostgres(options: Pick<PostgresOptions, 'settings' | 'environment'> = {}): OwnPostgres {
+export function useOwnPostgres({ settings, environment }: OwnPostgresOptions = {}): OwnPostgres {
   let directory = '';
   let dataDir = '';
   let port = 0;
@@ -35,6 +44,7 @@ export function useOwnPostgres(options: Pick<PostgresOptions, 'settings' | 'envi
     dataDir: () => dataDir,
     async environment() {
       directory = mkdtempSync(join(tmpdir(), 'session-management-postgres-'));
+      chmodSync(directory, 0o755);
       dataDir = whereDataLies(join(directory, 'data'));
       port = await freePort();
       await self.start();
@@ -43,8 +53,14 @@ export function useOwnPostgres(options: Pick<PostgresOptions, 'settings' | 'envi
       return { DATABASE_URL: url };
     },
     async start() {
-      server = await ensurePostgres({ dataDir, port, ...options });
+      server = await ensurePostgres({
+        dataDir,
+        port,
+        ...(environment && { environment }),
+        ...(settings && { settings: await settings(directory) }),
+      });
     },
+    log: () => readFileSync(`${dataDir}.log`, 'utf8'),
     async kill9() {
       if (server === undefined) return;
       const { identity, url } = server;
