@@ -29,6 +29,7 @@ export interface Database {
   transaction<T>(work: (transaction: Transaction) => Promise<T>): Promise<T>;
   /** For what single statements have changed; a transaction uses `tellAfterCommit`. */
   tell: Notifier['tell'];
+  readonly isClosed: boolean;
   /** Resolves when every statement that was begun is done and no connection is left; later ones fail. */
   close(): Promise<void>;
 }
@@ -111,7 +112,11 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
   const orm = await MikroORM.init(ormOptions({ ...options, connector, onPool: (created) => (connections = created) }));
   const pool: Queryable = orm.em.fork().getKysely<unknown>();
   const notifier = createNotifier(pool);
+  let isClosed = false;
   return {
+    get isClosed() {
+      return isClosed;
+    },
     orm,
     connector,
     listening: isPooled ? listening : connector,
@@ -120,6 +125,7 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
     transaction: (work) => againAfterDeadlock(() => transactionThatTells(pool, notifier, work)),
     tell: notifier.tell,
     async close() {
+      isClosed = true;
       await notifier.idle();
       await quiesce(connections);
       await orm.close(true);

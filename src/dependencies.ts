@@ -10,6 +10,7 @@ import { limitedAuthModule } from './auth-module/limited-auth-module.ts';
 import { probeAuthModule } from './auth-module/probe-auth-module.ts';
 import type { Config } from './config.ts';
 import { type Database, openDatabase, row } from './database.ts';
+import { warnOfLostSettings } from './database/lost-settings.ts';
 import { codeOf } from './error-code.ts';
 import { createDeliver } from './dispatcher/deliver.ts';
 import { createArmGrant } from './dispatcher/arm-grant.ts';
@@ -85,8 +86,10 @@ const rejectAfter = (ms: number): Promise<never> =>
 /** A request that waits longer for a lock, of a schema change say, is answered 503: it may be tried again. */
 const REQUEST_LOCK_TIMEOUT_MS = 2_000;
 
-function warnOnce({ connector }: Database, logger: Logger): void {
-  if (connector.warning !== undefined) logger.warn(connector.warning);
+function warnOfDatabase(database: Database, config: Config, logger: Logger): void {
+  const { warning } = database.connector;
+  if (warning !== undefined) logger.warn(warning);
+  warnOfLostSettings(database, config.database.isPooled, logger);
 }
 
 /** What the API process needs. */
@@ -101,7 +104,7 @@ export async function buildApiDependencies(
     connectTimeoutMs: 900,
     lockTimeoutMs: REQUEST_LOCK_TIMEOUT_MS,
   });
-  warnOnce(database, logger);
+  warnOfDatabase(database, config, logger);
   const { client, connection } = createTemporalClient(config, tracing);
   const changes = createChangeFeed({ connector: database.listening });
   const metrics = createRegistry(database);
@@ -143,7 +146,7 @@ export async function buildWorkerDependencies(config: Config, logger: Logger, tr
     ...config.database,
     applicationName: 'session-management-worker',
   });
-  warnOnce(database, logger);
+  warnOfDatabase(database, config, logger);
   const { client, connection } = createTemporalClient(config, tracing);
   const leaseMs = config.authModule.timeoutMs + 10_000;
   const metrics = createRegistry(database);

@@ -50,7 +50,12 @@ async function requireServer(client: pg.Client): Promise<void> {
 /** For as long as a transaction lasts, and not a session, which a pooler would lend to others with the lock in it. */
 async function lockOutOthers(client: pg.Client): Promise<void> {
   await client.query('begin');
-  for (const limit of ['statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout'])
+  for (const limit of [
+    'statement_timeout',
+    'lock_timeout',
+    'idle_in_transaction_session_timeout',
+    'transaction_timeout',
+  ])
     await client.query(`set local ${limit} = 0`);
   await client.query('select pg_advisory_xact_lock($1)', [MIGRATION_LOCK]);
 }

@@ -80,5 +80,15 @@ function adopt(pool: pg.Pool, routes: Routes, writable: WritableWatch): void {
       client.release(true);
     }
   };
-  Object.assign(pool, { connect: fresh });
+  // the pool's own `query` asks by callback
+  type Callback = (error: unknown, client?: pg.PoolClient, release?: pg.PoolClient['release']) => void;
+  Object.assign(pool, {
+    connect: (callback?: Callback) =>
+      callback === undefined
+        ? fresh()
+        : void fresh().then(
+            (client) => callback(undefined, client, client.release),
+            (error: unknown) => callback(error, undefined, () => undefined),
+          ),
+  });
 }

@@ -82,7 +82,9 @@ function followerOf(routes: readonly Route[], route: Route, error: unknown): num
   const isSameHost = routes[next]?.host === route.host && routes[next]?.required === route.required;
   if (isSameHost && isAboutEncryption(error)) return next;
   if (!isAnotherHostBetter(error)) return 0;
-  const following = routes.findIndex((each, n) => n > at && (each.host !== route.host || each.required !== route.required));
+  const following = routes.findIndex(
+    (each, n) => n > at && (each.host !== route.host || each.required !== route.required),
+  );
   return Math.max(0, following);
 }
 

@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import tls from 'node:tls';
@@ -102,7 +103,12 @@ export function tlsProblems(settings: ConnectionSettings): string[] {
 
 /** Files that cannot be read or are not what they are named for. */
 function unusable({ tls: files }: ConnectionSettings): string[] {
-  const named = { sslrootcert: files.rootCertificate, sslcert: files.certificate, sslkey: files.key, sslcrl: files.revocations };
+  const named = {
+    sslrootcert: files.rootCertificate,
+    sslcert: files.certificate,
+    sslkey: files.key,
+    sslcrl: files.revocations,
+  };
   const unreadable = Object.entries(named).flatMap(([parameter, file]) => {
     try {
       if (file !== 'system') read(file);
@@ -114,9 +120,15 @@ function unusable({ tls: files }: ConnectionSettings): string[] {
   return unreadable.length > 0 ? unreadable : misfit(files);
 }
 
+/** Node takes a file without a certificate for an empty list of authorities. */
+function onlyCertificates<T extends string | string[] | undefined>(found: T): T {
+  if (typeof found === 'string') void new X509Certificate(found);
+  return found;
+}
+
 function misfit(files: TlsFiles): string[] {
   const contexts = {
-    sslrootcert: () => ({ ca: authorities(files.rootCertificate) }),
+    sslrootcert: () => ({ ca: onlyCertificates(authorities(files.rootCertificate)) }),
     'sslcert, sslkey': () => ({ cert: read(files.certificate), key: read(files.key), passphrase: files.passphrase }),
     sslcrl: () => ({ crl: read(files.revocations) }),
   };

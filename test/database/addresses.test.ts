@@ -1,20 +1,23 @@
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { sql } from 'kysely';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { freePort } from '../../local/ports.ts';
+import { giveToServer } from '../../local/postgres/account.ts';
 import { ConfigError, loadConfig } from '../../src/config.ts';
 import { openDatabase, row } from '../../src/database.ts';
 import { createConnector } from '../../src/database/connector.ts';
 import { readConnection } from '../../src/database/connection-settings.ts';
-import { sql } from 'kysely';
 import { useOwnPostgres } from '../harness/own-postgres.ts';
 
-/** A server that only reads, at an IPv6 address and a Unix socket and nowhere else. */
-let socketDirectory = '';
+let sockets = '';
 const own = useOwnPostgres({
-  settings: async (directory) => {
-    socketDirectory = directory;
-    return Promise.resolve({ listen_addresses: '::1', unix_socket_directories: join(directory, 'sockets') });
+  settings: (directory) => {
+    sockets = join(directory, 'sockets');
+    mkdirSync(sockets);
+    giveToServer(sockets);
+    return Promise.resolve({ listen_addresses: '127.0.0.1,::1', unix_socket_directories: sockets });
   },
 });
 
@@ -38,10 +41,10 @@ describe('what is said of the database and not understood', () => {
     [`postgres://db/x?sslmode=verify-ca&sslrootcert=${import.meta.filename}`, 'sslrootcert: cannot be used'],
     ['postgres://db/x?sslrootcert=system&sslmode=require', 'sslmode: must be verify-full'],
     ['postgres://db/x?sslkey=/nowhere', 'sslcert, sslkey: one needs the other'],
-    ['postgres://a,b,c:1,2/x', 'must be postgres://'],
+    ['postgres://a:b:c/x', 'must be postgres://'],
     ['postgres://a:1,b:99999/x', 'port: must be 1 to 65535'],
     ['postgres://a,b/x?port=1,2,3', 'port: there must be one, or one for each host'],
-    ['postgres://db/x?target_session_attrs=standby', 'this service writes'],
+    ['postgres://db/x?target_session_attrs=standby', 'target_session_attrs: must be any, read-write or primary'],
     ['postgres://db/x?channel_binding=require', 'channel_binding: only disable or prefer is supported'],
     ['postgres://user:100%@db/x', 'must be postgres://'],
   ])('is a problem at start: %s', (DATABASE_URL, problem) => {
@@ -49,26 +52,48 @@ describe('what is said of the database and not understood', () => {
   });
 
   it('is a problem too where a variable of libpq says it', () => {
-    expect(problemsOf({ DATABASE_URL: 'postgres://db/x', PGSSLCRLDIR: '/x' })).toContain('sslcrldir: is not understood');
+    expect(problemsOf({ DATABASE_URL: 'postgres://db/x', PGSSLCRLDIR: '/x' })).toContain(
+      'sslcrldir: is not understood',
+    );
     expect(problemsOf({ DATABASE_URL: 'postgres://db/x', PGSERVICE: 'x' })).toContain('service: is not understood');
   });
 
   it('never quotes a password, whatever it is', () => {
     fc.assert(
       fc.property(fc.string({ minLength: 8, unit: 'grapheme' }), (password) => {
-        for (const DATABASE_URL of [`postgres://user:${password}@db/x?y=1`, `postgres://db/x?password=${password}&y=1`, `${password}://`])
-          expect(problemsOf({ DATABASE_URL }).split('\n').filter((line) => line.includes('DATABASE_URL')).join('\n')).not.toContain(password);
+        for (const DATABASE_URL of [
+          `postgres://user:${password}@db/x?y=1`,
+          `postgres://db/x?password=${password}&y=1`,
+          `${password}://`,
+        ])
+          expect(
+            problemsOf({ DATABASE_URL })
+              .split('\n')
+              .filter((line) => line.includes('DATABASE_URL'))
+              .join('\n'),
+          ).not.toContain(password);
       }),
     );
   });
 
   it('of what is understood nothing is lost, whatever characters it has', () => {
     fc.assert(
-      fc.property(fc.record({ user: fc.string({ minLength: 1 }), password: fc.string({ minLength: 1 }), database: fc.string({ minLength: 1 }), applicationName: fc.string({ minLength: 1 }) }), (said) => {
-        const [user, password, database, name] = Object.values(said).map(encodeURIComponent);
-        const { settings } = readConnection(`postgres://${user}:${password}@h/${database}?application_name=${name}`, {});
-        expect(settings).toMatchObject(said);
-      }),
+      fc.property(
+        fc.record({
+          user: fc.string({ minLength: 1 }),
+          password: fc.string({ minLength: 1 }),
+          database: fc.string({ minLength: 1 }),
+          applicationName: fc.string({ minLength: 1 }),
+        }),
+        (said) => {
+          const [user, password, database, name] = Object.values(said).map(encodeURIComponent);
+          const { settings } = readConnection(
+            `postgres://${user}:${password}@h/${database}?application_name=${name}`,
+            {},
+          );
+          expect(settings).toMatchObject(said);
+        },
+      ),
     );
   });
 });
@@ -84,21 +109,69 @@ it.each([
   expect(createConnector({ url, environment: {} }).warning !== undefined).toBe(isWarned);
 });
 
-describe('one address with', () => {
+describe('a database', () => {
   let url = new URL('postgres://x');
   beforeAll(async () => {
     const { DATABASE_URL } = await own.environment();
     url = new URL(DATABASE_URL);
   });
-  const whoAnswers = async (address: string) => {
-    const client = await createConnector({ url: address, environment: {} }).connect({ connectionTimeoutMillis: 2_000 });
-    const { rows } = await client.query<{ port: string }>(`select current_setting('port') as port`);
+  const seen = async (address: string, environment: NodeJS.ProcessEnv = {}) => {
+    const connector = createConnector({ url: address, environment });
+    const client = await connector.connect({ connectionTimeoutMillis: 2_000, application_name: 'by default' });
+    const { rows } = await client.query<{ host: string | null; name: string; jit: string }>(
+      `select host(inet_server_addr()) as host, current_setting('application_name') as name, current_setting('jit') as jit`,
+    );
     await client.end();
-    return Number(rows[0]?.port);
+    return rows[0];
   };
+  const login = () => `${url.username}:${url.password}`;
 
-  it('an IPv6 host', async () => {
-    expect(await whoAnswers(url.href)).toBe(Number(url.port));
+  it('at an IPv6 address is reached', async () => {
+    expect(await seen(`postgres://${login()}@[::1]:${url.port}/own`)).toMatchObject({ host: '::1' });
   });
-  void [freePort, openDatabase, row, sql, inject, afterAll, socketDirectory, whoAnswers];
+
+  it('at a Unix socket is reached, in both ways of writing it', async () => {
+    const directory = encodeURIComponent(sockets);
+    expect(await seen(`postgres://${login()}@${directory}:${url.port}/own`)).toMatchObject({ host: null });
+    expect(await seen(`postgres://${login()}@/own?host=${directory}&port=${url.port}`)).toMatchObject({ host: null });
+  });
+
+  it('is reached by the first of its hosts that answers, at once and by everybody', async () => {
+    const dead = await freePort();
+    const hosts = `127.0.0.1:${dead},nowhere.invalid:5432,[::1]:${url.port}`;
+    expect(await seen(`postgres://${login()}@${hosts}/own`)).toMatchObject({ host: '::1' });
+    const database = await openDatabase({ url: `postgres://${login()}@${hosts}/own`, applicationName: 'several' });
+    const answers = await Promise.all(
+      Array.from({ length: 8 }, () =>
+        row<{ host: string }>(database.pool, sql`select host(inet_server_addr()) as host`),
+      ),
+    );
+    expect(new Set(answers.map((answer) => answer?.host))).toEqual(new Set(['::1']));
+    await database.close();
+  });
+
+  it('is told the name and the options that the operator chose', async () => {
+    expect(await seen(url.href)).toMatchObject({ name: 'by default', jit: 'on' });
+    expect(await seen(`${url.href}?application_name=mine&options=-c%20jit%3Doff`)).toMatchObject({
+      name: 'mine',
+      jit: 'off',
+    });
+    expect(await seen(url.href, { PGAPPNAME: 'theirs', PGOPTIONS: '-c jit=off' })).toMatchObject({
+      name: 'theirs',
+      jit: 'off',
+    });
+  });
+
+  it('gets its password from PGPASSWORD where the address has none', async () => {
+    const PGPASSWORD = decodeURIComponent(url.password);
+    expect(await seen(`postgres://postgres@127.0.0.1:${url.port}/own`, { PGPASSWORD })).toMatchObject({
+      host: '127.0.0.1',
+    });
+  });
+
+  it('that is away fails every connection within its time-out', async () => {
+    const startedAt = performance.now();
+    await expect(seen(`postgres://${login()}@192.0.2.1:5432/own?connect_timeout=1`)).rejects.toThrow();
+    expect(performance.now() - startedAt).toBeLessThan(5_000);
+  });
 });

@@ -32,7 +32,9 @@ async function attempt(url: string, environment: NodeJS.ProcessEnv = {}): Promis
   }
 }
 
-const unsigned = expect.stringMatching(/self-signed certificate in certificate chain|unable to verify the first certificate/);
+const unsigned = expect.stringMatching(
+  /self-signed certificate in certificate chain|unable to verify the first certificate/,
+);
 const misnamed = expect.stringMatching(/does not match certificate/);
 
 describe('a server with a certificate for localhost, signed by our authority', () => {
@@ -80,7 +82,9 @@ describe('a server with a certificate for localhost, signed by our authority', (
     const { authority: sslrootcert, certificate: sslcert, key: sslkey } = tls.files;
     const verified = { sslmode: 'verify-full', sslrootcert };
     expect(await attempt(tls.url('localhost', { ...verified, sslcert, sslkey }, 'certified'))).toBe('encrypted');
-    expect(await attempt(tls.url('localhost', verified, 'certified'), { PGSSLCERT: sslcert, PGSSLKEY: sslkey })).toBe('encrypted');
+    expect(await attempt(tls.url('localhost', verified, 'certified'), { PGSSLCERT: sslcert, PGSSLKEY: sslkey })).toBe(
+      'encrypted',
+    );
     expect(await attempt(tls.url('localhost', verified, 'certified'))).toContain('certificate');
   });
 
@@ -104,35 +108,52 @@ describe('a server without TLS', () => {
 
 const migrateFile = fileURLToPath(new URL('../../src/migrate.ts', import.meta.url));
 const migrate = (url: string) =>
-  spawnSync(process.execPath, [migrateFile], { encoding: 'utf8', env: { PATH: process.env['PATH'], DATABASE_URL: url } });
+  spawnSync(process.execPath, [migrateFile], {
+    encoding: 'utf8',
+    env: { PATH: process.env['PATH'], DATABASE_URL: url },
+  });
 
-it('every connection that API, worker and migrate ever make is encrypted, probes and listeners too', { timeout: 120_000 }, async () => {
-  const url = tls.url('localhost', { sslmode: 'verify-full', sslrootcert: tls.files.authority });
-  const [before] = [tls.server.log().length];
-  expect(migrate(url)).toMatchObject({ status: 0 });
-  const [api, worker] = await Promise.all([processes.api({ DATABASE_URL: url }), processes.worker({ DATABASE_URL: url })]);
-  const stack = through(processes, api);
-  await signIn(stack, { organizationId: 'tls', userId: 'grace', sessionId: 's1', chainIds: ['c1'] });
-  const { body } = await terminate(stack, 'tls', 'users/grace/sessions/terminate');
-  await untilVerified(stack, body, 30_000);
-  await probed(api.url);
-  const made = tls.server.log().slice(before).split('\n').filter((line) => line.includes('connection authorized'));
-  const names = new Set(made.map((line) => /application_name=(\S+)/.exec(line)?.[1]));
-  for (const name of ['api', 'worker', 'migrate', 'probe']) expect(names).toContain(`session-management-${name}`);
-  for (const channel of ['decisions', 'termination_changes']) expect(names).toContain(`listen:${channel}`);
-  expect(made.filter((line) => !line.includes('SSL enabled'))).toEqual([]);
-  for (const process of [api, worker]) expect((await process.terminate()).code).toBe(0);
-});
+it(
+  'every connection that API, worker and migrate ever make is encrypted, probes and listeners too',
+  { timeout: 120_000 },
+  async () => {
+    const url = tls.url('localhost', { sslmode: 'verify-full', sslrootcert: tls.files.authority });
+    const [before] = [tls.server.log().length];
+    expect(migrate(url)).toMatchObject({ status: 0 });
+    const [api, worker] = await Promise.all([
+      processes.api({ DATABASE_URL: url }),
+      processes.worker({ DATABASE_URL: url }),
+    ]);
+    const stack = through(processes, api);
+    await signIn(stack, { organizationId: 'tls', userId: 'grace', sessionId: 's1', chainIds: ['c1'] });
+    const { body } = await terminate(stack, 'tls', 'users/grace/sessions/terminate');
+    await untilVerified(stack, body, 30_000);
+    await probed(api.url);
+    const made = tls.server
+      .log()
+      .slice(before)
+      .split('\n')
+      .filter((line) => line.includes('connection authorized'));
+    const names = new Set(made.map((line) => /application_name=(\S+)/.exec(line)?.[1]));
+    for (const name of ['api', 'worker', 'migrate', 'probe']) expect(names).toContain(`session-management-${name}`);
+    for (const channel of ['decisions', 'termination_changes']) expect(names).toContain(`listen:${channel}`);
+    expect(made.filter((line) => !line.includes('SSL enabled'))).toEqual([]);
+    for (const process of [api, worker]) expect((await process.terminate()).code).toBe(0);
+  },
+);
 
 /** Lets a statement wait so long that its server is asked after it. */
 async function probed(apiUrl: string): Promise<void> {
   const url = tls.url('localhost', { sslmode: 'require' });
   const holder = await connect(url);
-  await holder.query('begin; lock table users in access exclusive mode');
-  const asked = call({ url: apiUrl }, 'GET', '/v1/organizations/tls/sessions', {
+  await holder.query('begin; lock table sessions in access exclusive mode');
+  const asked = call({ url: apiUrl }, 'GET', '/v1/organizations/tls/users/grace/sessions', {
     token: await tokens(processes.issuer).orgAdmin('tls'),
   });
-  await eventually(() => Promise.resolve(tls.server.log()), (log) => log.includes('session-management-probe'));
+  await eventually(
+    () => Promise.resolve(tls.server.log()),
+    (log) => log.includes('session-management-probe'),
+  );
   await holder.query('rollback');
   await holder.end();
   await asked;
@@ -151,7 +172,7 @@ it('a wrong authority and a wrong host are refused in words that say what to do'
 it('the API says in its log why it cannot connect, and answers 503', { timeout: 60_000 }, async () => {
   const url = tls.url('localhost', { sslmode: 'verify-full', sslrootcert: tls.files.otherAuthority });
   const api = await processes.api({ DATABASE_URL: url });
-  const answer = await call({ url: api.url }, 'GET', '/v1/organizations/tls/sessions', {
+  const answer = await call({ url: api.url }, 'GET', '/v1/organizations/tls/users/grace/sessions', {
     token: await tokens(processes.issuer).orgAdmin('tls'),
   });
   expect(answer).toMatchObject({ status: 503, body: { code: 'database-unavailable' } });

@@ -43,10 +43,7 @@ export async function createAuthority(name: string): Promise<Authority> {
     ]),
     async issue({ names = [], addresses = [], commonName = 'test' }) {
       const theirs = await makeKeys();
-      const altNames = [
-        ...names.map((value) => ({ type: DNS, value })),
-        ...addresses.map((ip) => ({ type: IP, ip })),
-      ];
+      const altNames = [...names.map((value) => ({ type: DNS, value })), ...addresses.map((ip) => ({ type: IP, ip }))];
       const extensions = altNames.length === 0 ? [] : [{ name: 'subjectAltName', altNames }];
       return {
         certificate: sign(theirs.publicKey, commonName, [{ name: 'basicConstraints', cA: false }, ...extensions]),
