@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { readConnection } from './database/connection-settings.ts';
 import { connectionVariables } from './database/connection-string.ts';
 import { isOpaqueId } from './rules/identifier.ts';
+import { temporalProblems, temporalVariables } from './temporal-connection.ts';
 import {
   issuerProblems,
   issuerProblemsIn,
@@ -76,7 +77,12 @@ const shape = (e: Environment, environment: NodeJS.ProcessEnv) => ({
     listenUrl: e.DATABASE_LISTEN_URL,
     environment: connectionVariables(environment),
   },
-  temporal: { address: e.TEMPORAL_ADDRESS, namespace: e.TEMPORAL_NAMESPACE, taskQueue: e.TEMPORAL_TASK_QUEUE },
+  temporal: {
+    address: e.TEMPORAL_ADDRESS,
+    namespace: e.TEMPORAL_NAMESPACE,
+    taskQueue: e.TEMPORAL_TASK_QUEUE,
+    environment: temporalVariables(environment),
+  },
   authModule: {
     url: e.AUTH_MODULE_URL,
     token: e.AUTH_MODULE_TOKEN,
@@ -150,12 +156,14 @@ function parse<T>(
   return parsed.data;
 }
 
-/** Of the addresses that are set: how the database is reached is judged before anybody tries. */
-const connectionProblems = (environment: NodeJS.ProcessEnv): string[] =>
-  ['DATABASE_URL', 'DATABASE_LISTEN_URL'].flatMap((name) => {
-    const url = environment[name];
-    return url === undefined ? [] : readConnection(url, environment).problems.map((problem) => `${name}: ${problem}`);
-  });
+/** How the database and Temporal are reached is judged before anybody tries. */
+const connectionProblems = (present: NodeJS.ProcessEnv): string[] => [
+  ...['DATABASE_URL', 'DATABASE_LISTEN_URL'].flatMap((name) => {
+    const url = present[name];
+    return url === undefined ? [] : readConnection(url, present).problems.map((problem) => `${name}: ${problem}`);
+  }),
+  ...temporalProblems(present),
+];
 
 function deepFreeze<T extends object>(value: T): T {
   const inners: unknown[] = Object.values(value);

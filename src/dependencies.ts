@@ -1,6 +1,5 @@
 /** Builds what the processes need, once, from the configuration. The only assembler. */
 import { Client, Connection, defaultGrpcRetryOptions, makeGrpcRetryInterceptor } from '@temporalio/client';
-import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { sql } from 'kysely';
 import type { Logger } from 'pino';
 import { createActivities } from './activities/index.ts';
@@ -24,6 +23,7 @@ import { createCountRemoved } from './metrics/retention-metrics.ts';
 import { watchedActivities } from './metrics/rows-gone.ts';
 import { createReadCallerFacts } from './service/read-caller-facts.ts';
 import { createService } from './service/create-service.ts';
+import { temporalConnection } from './temporal-connection.ts';
 import { traceStarts } from './tracing/temporal.ts';
 import { tracedAuthModule } from './tracing/traced-auth-module.ts';
 import { noTracing, type Tracing } from './tracing/tracing.ts';
@@ -34,10 +34,8 @@ export function createTemporalClient(
   { temporal }: Pick<Config, 'temporal'>,
   tracing = noTracing,
 ): { client: Client; connection: Connection } {
-  const { connectionOptions } = loadClientConnectConfig();
   const connection = Connection.lazy({
-    ...connectionOptions,
-    address: temporal.address,
+    ...temporalConnection(temporal),
     interceptors: [makeGrpcRetryInterceptor(defaultGrpcRetryOptions({ maxAttempts: 2 }))],
   });
   const interceptors = { workflow: [traceStarts(tracing)] };

@@ -1,6 +1,5 @@
 /** The worker process: runs workflows and activities, delivers what requests could not, seals the audit. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { loadClientConnectConfig } from '@temporalio/envconfig';
 import {
   GracefulShutdownPeriodExpiredError,
   makeTelemetryFilterString,
@@ -21,6 +20,7 @@ import { chooseTemporalMetricsAddress } from './metrics/temporal-metrics.ts';
 import { startMarkingExpired } from './retention/mark-expired.ts';
 import { warnOfPlainHttp } from './plain-http.ts';
 import { startRetention } from './retention/retention.ts';
+import { temporalConnection } from './temporal-connection.ts';
 import { temporalLogger } from './temporal-logger.ts';
 import { startTracing } from './tracing/start-tracing.ts';
 import { workerOptions } from './worker-options.ts';
@@ -102,10 +102,7 @@ function leaveToOthers(error: unknown, logger: Logger): void {
 async function connect(config: Config, logger: Logger, signal: AbortSignal): Promise<NativeConnection | undefined> {
   for (let attempt = 1; !signal.aborted; attempt++) {
     try {
-      return await NativeConnection.connect({
-        ...loadClientConnectConfig().connectionOptions,
-        address: config.temporal.address,
-      });
+      return await NativeConnection.connect(temporalConnection(config.temporal));
     } catch (error) {
       if (attempt % 30 === 1)
         logger.warn(
