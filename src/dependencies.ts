@@ -15,6 +15,7 @@ import { createDeliver } from './dispatcher/deliver.ts';
 import { createArmGrant } from './dispatcher/arm-grant.ts';
 import { createChangeFeed } from './service/change-feed.ts';
 import { createObserveClock } from './metrics/auth-module-clock.ts';
+import { createDatabaseFailures } from './metrics/database-failures.ts';
 import { createRegistry } from './metrics/create-registry.ts';
 import { measuredAuthModule } from './metrics/auth-module-calls.ts';
 import { measuredDeliver } from './metrics/deliveries.ts';
@@ -64,7 +65,7 @@ const createReadiness = (config: Config, database: Database, connection: Connect
   };
   return async (): Promise<Record<'database' | 'temporal' | 'authModule', DependencyState>> => {
     const [databaseState, temporalState, authModuleState] = await Promise.all([
-      settle(() => row(database.pool, sql`select 1 from organizations limit 1`)),
+      settle(() => judgeDatabase(database)),
       settle(() =>
         connection.withDeadline(Date.now() + READINESS_TIMEOUT_MS, () =>
           connection.workflowService.describeNamespace({ namespace: config.temporal.namespace }),
@@ -75,6 +76,15 @@ const createReadiness = (config: Config, database: Database, connection: Connect
     return { database: databaseState, temporal: temporalState, authModule: authModuleState };
   };
 };
+
+/** What is wrong with it, if anything: where it only reads, lists and checks go on, and nothing can be ended. */
+async function judgeDatabase({ pool }: Database): Promise<'read-only' | undefined> {
+  const found = await row<{ read_only: boolean }>(
+    pool,
+    sql`select current_setting('transaction_read_only') = 'on' as read_only, exists (select from organizations) as used`,
+  );
+  return found?.read_only === true ? 'read-only' : undefined;
+}
 
 const rejectAfter = (ms: number): Promise<never> =>
   new Promise((_, reject) => {
@@ -96,8 +106,11 @@ export async function buildApiDependencies(
   logger: Logger,
   { tracing, draining }: { tracing: Tracing; draining: AbortSignal },
 ) {
+export async function buildApiDependencies(config: Config, logger: Logger, tracing: Tracing = noTracing) {
+  const failures = createDatabaseFailures();
   const database = await openDatabase({
     ...config.database,
+    onError: failures.count,
     applicationName: 'session-management-api',
     connectTimeoutMs: 900,
     lockTimeoutMs: REQUEST_LOCK_TIMEOUT_MS,
@@ -107,6 +120,7 @@ export async function buildApiDependencies(
   const changes = createChangeFeed({ connector: database.listening });
   const metrics = createRegistry(database);
   const watch = watchDatabase({ database, metrics, logger });
+  failures.register(metrics);
   const deliver = measuredDeliver(
     createDeliver({ database, client, taskQueue: config.temporal.taskQueue, logger, tracing }),
     metrics,
@@ -140,8 +154,10 @@ export async function buildApiDependencies(
 
 /** What the worker process needs. */
 export async function buildWorkerDependencies(config: Config, logger: Logger, tracing: Tracing = noTracing) {
+  const failures = createDatabaseFailures();
   const database = await openDatabase({
     ...config.database,
+    onError: failures.count,
     applicationName: 'session-management-worker',
   });
   warnOfDatabase(database, config, logger);
@@ -149,6 +165,7 @@ export async function buildWorkerDependencies(config: Config, logger: Logger, tr
   const leaseMs = config.authModule.timeoutMs + 10_000;
   const metrics = createRegistry(database);
   const watch = watchDatabase({ database, metrics, logger });
+  failures.register(metrics);
   const authModule = limitedAuthModule(
     measuredAuthModule(createAuthModule(config, tracing), metrics),
     createCallSlots({ database, concurrency: config.authModule.concurrency, leaseMs }),

@@ -12,7 +12,7 @@ export type AskDependencies = () => Promise<
 >;
 
 export interface Readiness extends Awaited<ReturnType<AskDependencies>> {
-  status: 'ready' | 'degraded' | 'unavailable';
+  status: 'ready' | 'degraded' | 'read-only' | 'unavailable';
 }
 
 /** The page needs no token: however often it is asked, the dependencies are asked once in this time. */
@@ -37,10 +37,16 @@ export function createReadiness(
 
 const isUp = ({ status }: DependencyState | KeysState): boolean => status === 'up';
 
+function statusOf(states: Awaited<ReturnType<AskDependencies>>): Readiness['status'] {
+  // out of service too: a database that is only read ends nobody's access
+  if (states.database.detail === 'read-only') return 'read-only';
+  if (!isUp(states.database) || states.signingKeys.status === 'down') return 'unavailable';
+  return Object.values(states).every(isUp) ? 'ready' : 'degraded';
+}
+
 async function judge(ask: AskDependencies, logger: Logger): Promise<Readiness> {
   const states = await ask();
-  const cannotServe = !isUp(states.database) || states.signingKeys.status === 'down';
-  const status = cannotServe ? 'unavailable' : Object.values(states).every(isUp) ? 'ready' : 'degraded';
+  const status = statusOf(states);
   if (status !== 'ready') logger.warn(states, `readiness: ${status}`);
   return { status, ...states };
 }

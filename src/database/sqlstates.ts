@@ -44,6 +44,12 @@ export function failureClassOf(error: unknown): FailureClass | undefined {
   return undefined;
 }
 
+/** Whether what one statement met is what any other would meet now. Else it may be that statement's own: it was too large, say. */
+export function failsAll(error: unknown): boolean {
+  const failure = failureClassOf(error);
+  return failure === 'unreachable' || failure === 'refused' || failure === 'full' || failure === 'locked';
+}
+
 /** The server's own code, through whatever wraps it. */
 export function sqlstateOf(error: unknown): string | undefined {
   for (let e = error; e instanceof Error; e = e.cause)

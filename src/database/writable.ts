@@ -11,7 +11,7 @@ export interface WritableWatch {
 }
 
 /** How long a connection to a read-only server serves what only reads, before another server is looked for. */
-const LOOK_AGAIN_AFTER_MS = 5_000;
+const LOOK_AGAIN_AFTER_MS = 1_000;
 
 interface Known {
   madeAt: number;

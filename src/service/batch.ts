@@ -1,4 +1,4 @@
-import { isDatabaseUnavailable } from '../database.ts';
+import { failsAll } from '../database/sqlstates.ts';
 
 interface Waiting<Question, Answer> {
   question: Question;
@@ -19,7 +19,7 @@ export interface BatchOptions {
  * Answers questions that come faster than calls return by few calls instead of one each: what is asked while every lane
  * is busy goes together into the next call. Each question is answered by a call that began after it was asked, so an
  * answer is never older than its question. `answer` gives one answer for each question, in order. Questions of one call
- * wait for each other. Where the database is away they fail alike, and so do those that wait: nobody waits for longer than
+ * wait for each other. Where the database is away or locked they fail alike, and so do those that wait: nobody waits for longer than
  * one call takes to fail. Any other failure is one question's own: each is then asked alone.
  */
 export function createBatch<Question, Answer>(
@@ -40,7 +40,7 @@ export function createBatch<Question, Answer>(
         else resolve(own);
       }
     } catch (error) {
-      if (isDatabaseUnavailable(error)) for (const { reject } of [...batch, ...waiting.splice(0)]) reject(error);
+      if (failsAll(error)) for (const { reject } of [...batch, ...waiting.splice(0)]) reject(error);
       else if (batch.length > 1) await Promise.all(batch.map((one) => settle([one])));
       else batch[0]?.reject(error);
     }

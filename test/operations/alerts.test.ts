@@ -5,6 +5,7 @@ import { createObserveRequest } from '../../src/api/metrics.ts';
 import { measuredAuthModule } from '../../src/metrics/auth-module-calls.ts';
 import { createObserveClock } from '../../src/metrics/auth-module-clock.ts';
 import { createShowClock } from '../../src/metrics/database-clock.ts';
+import { createDatabaseFailures } from '../../src/metrics/database-failures.ts';
 import { createRegistry } from '../../src/metrics/create-registry.ts';
 import { measuredDeliver } from '../../src/metrics/deliveries.ts';
 import { createCountFound } from '../../src/metrics/found-chains.ts';
@@ -24,6 +25,7 @@ async function shown(): Promise<string[]> {
   createObserveRequest(registry);
   createObserveClock(registry);
   createShowClock(registry);
+  createDatabaseFailures().register(registry);
   createCountFound(registry);
   registerSigningKeys(registry, () => []);
   createCountRemoved(registry);

@@ -13,7 +13,7 @@ const state = z.object({
 });
 const readinessSchema = z
   .object({
-    status: z.enum(['ready', 'degraded', 'unavailable']),
+    status: z.enum(['ready', 'degraded', 'read-only', 'unavailable']),
     database: state,
     temporal: state,
     authModule: state,
@@ -41,7 +41,7 @@ const readyRoute = createRoute({
   operationId: 'readiness',
   summary: 'Whether it can serve, and the state of each dependency',
   description:
-    'Ready while the database is reachable and the issuers’ signing keys were fetched once: access can be ended and everything read without Temporal and the Auth Module (`degraded`).',
+    'Ready while the database is reachable and the issuers’ signing keys were fetched once: access can be ended and everything read without Temporal and the Auth Module (`degraded`). A database that can only be read serves lists and checks (`read-only`).',
   tags,
   responses: {
     200: jsonAnswer('It can serve.', readinessSchema, requestIdHeader),
@@ -71,7 +71,7 @@ export function registerOperationPages(app: OpenAPIHono<ApiEnv>, { readiness, me
   app.openapi(healthRoute, (c) => c.json({ status: 'alive' as const }, 200));
   app.openapi(readyRoute, async (c) => {
     const answer = await readiness();
-    return answer.status === 'unavailable' ? c.json(answer, 503) : c.json(answer, 200);
+    return answer.status === 'unavailable' || answer.status === 'read-only' ? c.json(answer, 503) : c.json(answer, 200);
   });
   if (metrics !== undefined)
     app.openapi(metricsRoute, async (c) =>
