@@ -159,8 +159,10 @@ function parse<T>(
 /** How the database and Temporal are reached is judged before anybody tries. */
 const connectionProblems = (present: NodeJS.ProcessEnv): string[] => [
   ...['DATABASE_URL', 'DATABASE_LISTEN_URL'].flatMap((name) => {
-    const url = present[name];
-    return url === undefined ? [] : readConnection(url, present).problems.map((problem) => `${name}: ${problem}`);
+    const address = present[name];
+    return address === undefined
+      ? []
+      : readConnection(address, present).problems.map((problem) => `${name}: ${problem}`);
   }),
   ...temporalProblems(present),
 ];

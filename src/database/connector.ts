@@ -1,3 +1,4 @@
+import { callbackify } from 'node:util';
 import type pg from 'pg';
 import { type ConnectionSettings, connectionWarning, readConnection } from './connection-settings.ts';
 import { type ClientClass, ConnectionFailed, createClientClass, type RoutedClient } from './routed-client.ts';
@@ -81,14 +82,8 @@ function adopt(pool: pg.Pool, routes: Routes, writable: WritableWatch): void {
     }
   };
   // the pool's own `query` asks by callback
-  type Callback = (error: unknown, client?: pg.PoolClient, release?: pg.PoolClient['release']) => void;
+  type Callback = (error: Error, client: pg.PoolClient) => void;
   Object.assign(pool, {
-    connect: (callback?: Callback) =>
-      callback === undefined
-        ? fresh()
-        : void fresh().then(
-            (client) => callback(undefined, client, client.release),
-            (error: unknown) => callback(error, undefined, () => undefined),
-          ),
+    connect: (callback?: Callback) => (callback === undefined ? fresh() : callbackify(fresh)(callback)),
   });
 }

@@ -1,3 +1,4 @@
+import { callbackify } from 'node:util';
 import pg from 'pg';
 import { codeOf } from '../error-code.ts';
 import type { ConnectionSettings } from './connection-settings.ts';
@@ -51,10 +52,7 @@ export const createClientClass = ({ settings, routes, onError, onConnect }: Clie
     override connect(callback?: unknown): Promise<pg.Client> & Promise<void> {
       const connected = this.#connect();
       if (typeof callback === 'function')
-        connected.then(
-          () => void callback(null, this),
-          (error: unknown) => void callback(error),
-        );
+        callbackify(() => connected)(callback as (error: Error, client: pg.Client) => void);
       return connected as Promise<pg.Client> & Promise<void>;
     }
 

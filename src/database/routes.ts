@@ -1,5 +1,6 @@
 import { codeOf } from '../error-code.ts';
 import { type ConnectionSettings, type Host, isSocket, type SslMode } from './connection-settings.ts';
+import { sqlstateOf } from './sqlstates.ts';
 
 /** One way to connect: where, whether encrypted, and whether the server must say that it can be written. */
 export interface Route {
@@ -96,6 +97,6 @@ const isAboutEncryption = (error: unknown): boolean =>
 
 /** As libpq has it: not where this server has refused us for what we are; where it is starting, or cannot be written. */
 const isAnotherHostBetter = (error: unknown): boolean => {
-  const code = codeOf(error);
-  return !/^[0-9A-Z]{5}$/.test(code) || /^(57P|25006)/.test(code);
+  const code = sqlstateOf(error);
+  return code === undefined || /^(57P|25006)/.test(code);
 };

@@ -50,9 +50,12 @@ export function failsAll(error: unknown): boolean {
   return failure === 'unreachable' || failure === 'refused' || failure === 'full' || failure === 'locked';
 }
 
+/** Five capitals and digits; of Node's codes some have five letters (`EPIPE`), and no digit. */
+const isSqlstate = (code: string): boolean => /^(?=.*\d)[0-9A-Z]{5}$/.test(code);
+
 /** The server's own code, through whatever wraps it. */
 export function sqlstateOf(error: unknown): string | undefined {
   for (let e = error; e instanceof Error; e = e.cause)
-    if ('code' in e && typeof e.code === 'string' && /^[0-9A-Z]{5}$/.test(e.code)) return e.code;
+    if ('code' in e && typeof e.code === 'string' && isSqlstate(e.code)) return e.code;
   return undefined;
 }

@@ -1,17 +1,26 @@
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { PeerCertificate } from 'node:tls';
 import fc from 'fast-check';
 import { sql } from 'kysely';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { freePort } from '../../local/ports.ts';
 import { giveToServer } from '../../local/postgres/account.ts';
 import { ConfigError, loadConfig } from '../../src/config.ts';
 import { openDatabase, row } from '../../src/database.ts';
 import { createConnector } from '../../src/database/connector.ts';
 import { readConnection } from '../../src/database/connection-settings.ts';
+import { createRoutes } from '../../src/database/routes.ts';
+import { tlsOptions } from '../../src/database/tls.ts';
+import { createAuthority } from '../harness/certificates.ts';
 import { useOwnPostgres } from '../harness/own-postgres.ts';
 
 let sockets = '';
+const scratch = mkdtempSync(join(tmpdir(), 'session-management-addresses-'));
+const rootCertificates = join(scratch, 'root.crt');
+beforeAll(async () => writeFileSync(rootCertificates, (await createAuthority('any')).certificate));
+afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 const own = useOwnPostgres({
   settings: (directory) => {
     sockets = join(directory, 'sockets');
@@ -96,6 +105,40 @@ describe('what is said of the database and not understood', () => {
       ),
     );
   });
+});
+
+it('who demands that the server is verified gets no connection without it, whatever else is said', () => {
+  const sslrootcert = fc.constantFrom('system', rootCertificates);
+  const others = fc.record(
+    {
+      target_session_attrs: fc.constantFrom('any', 'read-write', 'primary'),
+      sslnegotiation: fc.constantFrom('postgres', 'direct'),
+      ssl: fc.constant('true'),
+      application_name: fc.string({ minLength: 1 }),
+      options: fc.string({ minLength: 1 }),
+      uselibpqcompat: fc.constant('true'),
+    },
+    { requiredKeys: [] },
+  );
+  const hosts = fc.uniqueArray(fc.constantFrom('a.example', '192.0.2.1', '[2001:db8::1]'), { minLength: 1 });
+  fc.assert(
+    fc.property(fc.constantFrom('verify-ca', 'verify-full'), sslrootcert, others, hosts, (sslmode, ca, said, names) => {
+      const query = new URLSearchParams({ ...said, sslmode, sslrootcert: ca }).toString().replaceAll('+', '%20');
+      const { settings, problems } = readConnection(`postgres://${names.join(',')}/x?${query}`, {});
+      expect(settings === undefined).toBe(problems.length > 0);
+      if (settings === undefined) return;
+      const routes = createRoutes(settings);
+      for (let n = 0; n < routes.count; n += 1) {
+        const route = routes.current();
+        expect(route.isEncrypted).toBe(true);
+        const { rejectUnauthorized, checkServerIdentity } = tlsOptions(settings, route.host);
+        expect(rejectUnauthorized).toBe(true);
+        const stranger = { subject: { CN: 'localhost' }, subjectaltname: 'DNS:localhost' } as PeerCertificate;
+        if (sslmode === 'verify-full') expect(checkServerIdentity?.('localhost', stranger)).toBeInstanceOf(Error);
+        routes.failed(route, new Error('The server does not support SSL connections'));
+      }
+    }),
+  );
 });
 
 it.each([
