@@ -40,7 +40,7 @@ export interface DatabaseOptions {
   environment?: NodeJS.ProcessEnv;
   /** A pooler in transaction mode stands between: nothing is kept in a connection. */
   isPooled?: boolean;
-  /** Behind a pooler: the database's own address, for LISTEN. */
+  /** The database's own address, past a pooler, for LISTEN. */
   listenUrl?: string | undefined;
   applicationName: string;
   poolSize?: number;
@@ -119,7 +119,7 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
     },
     orm,
     connector,
-    listening: isPooled ? listening : connector,
+    listening: listening ?? (isPooled ? undefined : connector),
     pool,
     // not the ORM's own: where the connection is lost its rollback fails, and the pool never gets its place back
     transaction: (work) => againAfterDeadlock(() => transactionThatTells(pool, notifier, work)),

@@ -17,4 +17,4 @@ export function databaseAddress(environment: NodeJS.ProcessEnv): DatabaseAddress
 
 /** Past the pooler, where a way is known: for what changes the schema, a pooler only stands in the way. */
 export const directAddress = ({ listenUrl, ...address }: DatabaseAddress): DatabaseAddress =>
-  address.isPooled === true && listenUrl !== undefined ? { ...address, url: listenUrl, isPooled: false } : address;
+  listenUrl === undefined ? address : { ...address, url: listenUrl, isPooled: false };

@@ -19,7 +19,7 @@ export interface Listener {
 
 const RECONNECT_MS = 1_000;
 const CONNECT_TIMEOUT_MS = 2_000;
-/** A connection that only listens hears nothing of its own loss: it asks. */
+/** A connection that only listens hears nothing of its own loss, nor that others are told elsewhere: it asks. */
 const ASK_EVERY_MS = 5_000;
 const ANSWER_WITHIN_MS = 2_000;
 /** Nothing tells of changes: whoever waits for one looks this often. */
@@ -56,7 +56,7 @@ function listen(connector: Connector, options: Omit<ListenerOptions, 'connector'
       await fresh.connect();
       await fresh.query(`listen ${pg.escapeIdentifier(channel)}`);
       onConnect?.();
-      asking = setInterval(() => void fresh.query('select').catch(lost), ASK_EVERY_MS);
+      asking = setInterval(() => void requireWritable(fresh).catch(lost), ASK_EVERY_MS);
     } catch {
       lost();
     }
@@ -80,4 +80,12 @@ function listen(connector: Connector, options: Omit<ListenerOptions, 'connector'
       await client?.end().catch(() => undefined);
     },
   };
+}
+
+/** After a failover an open connection may still lead to what was the primary, where nothing is told any more. */
+async function requireWritable(client: pg.Client): Promise<void> {
+  const { rows } = await client.query<{ read_only: boolean }>(
+    `select current_setting('transaction_read_only') = 'on' as read_only`,
+  );
+  if (rows[0]?.read_only !== false) throw new Error('the server is read-only');
 }

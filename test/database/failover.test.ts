@@ -72,6 +72,12 @@ it(
     expect(refusals).toEqual(refusals.map(() => mayBeTriedAgain));
     expect(performance.now() - promotedAt).toBeLessThan(8_000);
 
+    // who waits for a change is told by the new primary: both listeners have moved there
+    await eventually(
+      () => servers.query('standby', `select pid from pg_stat_activity where application_name like 'listen:%'`),
+      ({ length }) => length === 2,
+      15_000,
+    );
     await servers.killPrimary();
     expect((await manyAtOnce(service.ingest)).every(isDone)).toBe(true);
     await Promise.all([service.stop(), behindAddress.stop()]);

@@ -1,3 +1,4 @@
+import { WorkflowNotFoundError } from '@temporalio/client';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import { expect } from 'vitest';
 import { retryNow, terminationWorkflowId } from '../../src/workflows/messages.ts';
@@ -112,9 +113,22 @@ export const untilVerified = (
     withinMs,
   );
 
-/** What an operator does who will not wait for the patient phase. */
+/** What an operator does who will not wait for the patient phase. The decision may be answered before its workflow is there. */
 export const hurry = (stack: Stack, id: string) =>
-  stack.temporal.workflow.getHandle(terminationWorkflowId(id)).signal(retryNow);
+  eventually(
+    () =>
+      stack.temporal.workflow
+        .getHandle(terminationWorkflowId(id))
+        .signal(retryNow)
+        .then(
+          () => true,
+          (error: unknown) => {
+            if (error instanceof WorkflowNotFoundError) return false;
+            throw error;
+          },
+        ),
+    Boolean,
+  );
 
 /** Everything that Temporal keeps of the latest run, payloads decoded. */
 export async function historyOf(stack: Stack, id: string) {
