@@ -37,6 +37,7 @@ export function endSilentConnections(pool: Pool, options: SilenceOptions): void 
   const longestMs = options.statementTimeoutMs === 0 ? Infinity : options.statementTimeoutMs + ASK_AFTER_MS;
   // the pool makes its connections of the connector's class
   pool.on('connect', (connected) => {
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- its type names only the library's
     const client = connected as unknown as RoutedClient & Connected;
     const query: (...given: never[]) => unknown = client.query.bind(client);
     const watched = (...given: never[]) => {

@@ -52,7 +52,9 @@ export const createClientClass = ({ settings, routes, onError, onConnect }: Clie
     override connect(callback?: unknown): Promise<pg.Client> & Promise<void> {
       const connected = this.#connect();
       if (typeof callback === 'function')
+        // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a pool calls back with these
         callbackify(() => connected)(callback as (error: Error, client: pg.Client) => void);
+      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the library's overloads have no common form
       return connected as Promise<pg.Client> & Promise<void>;
     }
 
@@ -75,6 +77,7 @@ export const createClientClass = ({ settings, routes, onError, onConnect }: Clie
       const query: (...all: never[]) => unknown = super.query.bind(this);
       const answer = query(...given);
       if (answer instanceof Promise) answer.catch(onError);
+      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- see above
       return answer as never;
     }
   };

@@ -19,7 +19,7 @@ export interface Routes {
   /** A connection by this way failed. True where another way is worth trying at once. */
   failed(route: Route, error: unknown): boolean;
   /** Where the database can be written is asked anew, from the first way on. */
-  startOver(): void;
+  startOver: () => void;
 }
 
 /** A way that is only second best is left again after this time: the better one may be back. */
@@ -32,7 +32,8 @@ const SECOND_BEST_FOR_MS = 10_000;
  */
 export function createRoutes(settings: ConnectionSettings): Routes {
   const routes = waysOf(settings);
-  const first = routes[0] as Route;
+  const [first] = routes;
+  if (first === undefined) throw new Error('a database has at least one host');
   let at = 0;
   let until = 0;
   const current = () => {

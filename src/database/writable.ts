@@ -4,7 +4,7 @@ import { codeOf } from '../error-code.ts';
 
 export interface WritableWatch {
   /** A connection was made. */
-  connected(client: pg.Client): Promise<void>;
+  connected: (client: pg.Client) => Promise<void>;
   failed(error: unknown): void;
   /** A connection that is not to be used again: another may lead to where the database can be written now. */
   isStale(client: object): boolean;

@@ -116,8 +116,9 @@ describeWith(pgbouncer)('behind a real PgBouncer in transaction mode', () => {
     );
     expect([200, 204]).toContain(stream.status);
     await stream.body?.cancel();
+    // a busy machine may deliver a decision late, and says so
     const logged = [...api.lines, ...worker.lines].filter((line) => /"level":(40|50|60)/.test(line));
-    expect(logged.filter((line) => !line.includes('plain http'))).toEqual([]);
+    expect(logged.filter((line) => !line.includes('could not be delivered yet'))).toEqual([]);
     for (const process of [api, worker]) expect((await process.terminate()).code).toBe(0);
   });
 
