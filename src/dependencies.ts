@@ -106,7 +106,6 @@ export async function buildApiDependencies(
   logger: Logger,
   { tracing, draining }: { tracing: Tracing; draining: AbortSignal },
 ) {
-export async function buildApiDependencies(config: Config, logger: Logger, tracing: Tracing = noTracing) {
   const failures = createDatabaseFailures();
   const database = await openDatabase({
     ...config.database,

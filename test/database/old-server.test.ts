@@ -1,22 +1,17 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { freePort } from '../../local/ports.ts';
 import { giveToServer, serverAccount } from '../../local/postgres/account.ts';
 import { eventually } from '../harness/client.ts';
-import { describeWith } from '../harness/optional-tool.ts';
+import { toolFor } from '../harness/optional-tools.ts';
 
-/** As Debian installs them, one directory a version. */
-const versions = '/usr/lib/postgresql';
-const programs = (existsSync(versions) ? readdirSync(versions) : [])
-  .filter((version) => Number(version) < 18 && existsSync(join(versions, version, 'bin/initdb')))
-  .map((version) => join(versions, version, 'bin'))[0];
-if (programs === undefined) process.stdout.write('skipped: no PostgreSQL older than 18 is installed\n');
+const initdb = toolFor('olderPostgres') ?? '';
 
 const migrate = (DATABASE_URL: string) =>
   spawnSync(process.execPath, [fileURLToPath(new URL('../../src/migrate.ts', import.meta.url))], {
@@ -24,14 +19,14 @@ const migrate = (DATABASE_URL: string) =>
     env: { PATH: process.env['PATH'], DATABASE_URL },
   });
 
-describeWith(programs)('a PostgreSQL older than 18', () => {
+describe.skipIf(initdb === '')('a PostgreSQL older than 18', () => {
   it('is refused by npm run migrate in one line, and nothing is changed', { timeout: 60_000 }, async () => {
     const directory = mkdtempSync(join(tmpdir(), 'session-management-old-'));
     chmodSync(directory, 0o755);
     const dataDir = join(directory, 'data');
     mkdirSync(dataDir, { mode: 0o700 });
     giveToServer(dataDir);
-    execFileSync(join(programs ?? '', 'initdb'), ['-D', dataDir, '-U', 'postgres', '-A', 'trust'], {
+    execFileSync(initdb, ['-D', dataDir, '-U', 'postgres', '-A', 'trust'], {
       ...serverAccount,
       cwd: '/',
       stdio: 'ignore',
@@ -47,7 +42,7 @@ describeWith(programs)('a PostgreSQL older than 18', () => {
       '-c',
       'unix_socket_directories=',
     ];
-    const server = spawn(join(programs ?? '', 'postgres'), args, { ...serverAccount, cwd: '/', stdio: 'ignore' });
+    const server = spawn(join(dirname(initdb), 'postgres'), args, { ...serverAccount, cwd: '/', stdio: 'ignore' });
     const ended = once(server, 'exit');
     const url = `postgres://postgres@127.0.0.1:${port}/postgres`;
     try {

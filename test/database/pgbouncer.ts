@@ -7,9 +7,6 @@ import { freePort } from '../../local/ports.ts';
 import { giveToServer, serverAccount } from '../../local/postgres/account.ts';
 import { createConnector } from '../../src/database/connector.ts';
 import { eventually } from '../harness/client.ts';
-import { findTool } from '../harness/optional-tool.ts';
-
-export const pgbouncer = findTool('pgbouncer', '/usr/sbin', '/usr/local/sbin');
 
 export interface Pooler {
   /** The same address, by way of the pooler. */
@@ -19,6 +16,7 @@ export interface Pooler {
 
 /** A real PgBouncer in transaction mode before this server, with few connections to it. */
 export async function startPgBouncer(
+  program: string,
   databaseUrl: string,
   users: Record<string, string>,
   settings: Record<string, string> = {},
@@ -53,7 +51,7 @@ export async function startPgBouncer(
     '[pgbouncer]',
     ...Object.entries(all).map(([name, value]) => `${name} = ${value}`),
   ]);
-  const child = spawn(pgbouncer ?? '', [configuration], {
+  const child = spawn(program, [configuration], {
     ...serverAccount,
     cwd: '/',
     stdio: ['ignore', 'pipe', 'pipe'],

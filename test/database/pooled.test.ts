@@ -1,20 +1,23 @@
-import { spawnSync } from 'node:child_process';
+import { execFile, spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import pg from 'pg';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { call, eventually, tokens } from '../harness/client.ts';
-import { describeWith } from '../harness/optional-tool.ts';
+import { toolFor } from '../harness/optional-tools.ts';
 import { useOwnPostgres } from '../harness/own-postgres.ts';
 import { signIn, terminate, untilVerified } from '../harness/terminations.ts';
 import { through, useProcesses } from '../operations/use-processes.ts';
-import { pgbouncer, type Pooler, startPgBouncer } from './pgbouncer.ts';
+import { type Pooler, startPgBouncer } from './pgbouncer.ts';
 
 const ops = (file: string) => readFileSync(new URL(`../../ops/${file}`, import.meta.url), 'utf8');
 const roles = ['session_management_owner', 'session_management_app'];
 const password = 'of-the-pooled';
 
-describeWith(pgbouncer)('behind a real PgBouncer in transaction mode', () => {
+const pgbouncer = toolFor('pgbouncer') ?? '';
+
+describe.skipIf(pgbouncer === '')('behind a real PgBouncer in transaction mode', () => {
   const own = useOwnPostgres();
   const processes = useProcesses({ VERIFY_AFTER_SECONDS: '1', ACCESS_TOKEN_TTL_SECONDS: '1' });
   let direct = new URL('postgres://x');
@@ -38,6 +41,11 @@ describeWith(pgbouncer)('behind a real PgBouncer in transaction mode', () => {
       env: { PATH: process.env['PATH'], ...environment },
     });
 
+  const migrateBeside = (environment: Record<string, string>) =>
+    promisify(execFile)(process.execPath, [fileURLToPath(new URL('../../src/migrate.ts', import.meta.url))], {
+      env: { PATH: process.env['PATH'], ...environment },
+    });
+
   beforeAll(async () => {
     direct = new URL((await own.environment()).DATABASE_URL);
     const superuser = direct.href;
@@ -51,8 +59,8 @@ describeWith(pgbouncer)('behind a real PgBouncer in transaction mode', () => {
       ...roles.map((role) => [role, password]),
       ['postgres', decodeURIComponent(direct.password)],
     ]);
-    pooler = await startPgBouncer(direct.href, users);
-    careless = await startPgBouncer(direct.href, users, {
+    pooler = await startPgBouncer(pgbouncer, direct.href, users);
+    careless = await startPgBouncer(pgbouncer, direct.href, users, {
       ignore_startup_parameters: 'options,statement_timeout,lock_timeout,idle_in_transaction_session_timeout',
     });
   });
@@ -65,20 +73,17 @@ describeWith(pgbouncer)('behind a real PgBouncer in transaction mode', () => {
     expect(refused).toMatchObject({ status: 1, stderr: expect.stringContaining('set DATABASE_POOLED=1') as string });
   });
 
-  it('the schema is made through it, by several at once, and no lock is left behind', async () => {
-    const DATABASE_URL = pooler.through(urlOf('session_management_owner'));
-    const [first, second] = [
-      migrate({ DATABASE_URL, DATABASE_POOLED: '1' }),
-      migrate({ DATABASE_URL, DATABASE_POOLED: '1' }),
-    ];
-    expect(first).toMatchObject({ status: 0, stdout: expect.stringContaining('Applied') as string });
-    expect(second).toMatchObject({ status: 0, stdout: expect.stringContaining('up to date') as string });
+  it('the schema is changed past it, by several at once, and never through it', async () => {
+    const pooled = { DATABASE_URL: pooler.through(urlOf('session_management_owner')), DATABASE_POOLED: '1' };
+    const refused = migrate(pooled);
+    expect(refused).toMatchObject({ status: 1, stdout: '' });
+    expect(refused.stderr).toMatch(/^DATABASE_POOLED=1: .* Set DATABASE_LISTEN_URL to .*\n$/);
+    const past = { ...pooled, DATABASE_LISTEN_URL: urlOf('session_management_owner') };
+    const both = await Promise.all([migrateBeside(past), migrateBeside(past)]);
+    expect(both.map(({ stderr }) => stderr)).toEqual(['', '']);
+    const said = both.map(({ stdout }) => stdout.split(' ')[0] ?? '').join();
+    expect(['Applied,The', 'The,Applied']).toContain(said);
     await asSuperuser(ops('grants.sql'), ops('pooled.sql'));
-    const client = new pg.Client({ connectionString: direct.href });
-    await client.connect();
-    const { rows } = await client.query(`select 1 from pg_locks where locktype = 'advisory'`);
-    expect(rows).toEqual([]);
-    await client.end();
   });
 
   const variants = [
@@ -116,9 +121,10 @@ describeWith(pgbouncer)('behind a real PgBouncer in transaction mode', () => {
     );
     expect([200, 204]).toContain(stream.status);
     await stream.body?.cancel();
-    // a busy machine may deliver a decision late, and says so
-    const logged = [...api.lines, ...worker.lines].filter((line) => /"level":(40|50|60)/.test(line));
-    expect(logged.filter((line) => !line.includes('could not be delivered yet'))).toEqual([]);
+    // Temporal may answer a delivery late on a busy machine (DEADLINE_EXCEEDED); what the pooler fails has another code
+    const late = (line: string) => /"error":"4",.*"a decision could not be delivered yet"/.test(line);
+    const warned = [...api.lines, ...worker.lines].filter((line) => /"level":(40|50|60)/.test(line));
+    expect(warned.filter((line) => !late(line))).toEqual([]);
     for (const process of [api, worker]) expect((await process.terminate()).code).toBe(0);
   });
 

@@ -17,6 +17,22 @@ export const optionalTools = {
     candidates: ['chromium', 'chromium-browser', 'google-chrome'],
     files: ['test/browser/admin-frontend.test.ts'],
   },
+  pgbouncer: {
+    variable: 'PGBOUNCER_PATH',
+    candidates: ['pgbouncer', '/usr/sbin/pgbouncer', '/usr/local/sbin/pgbouncer'],
+    files: ['test/database/pooled.test.ts'],
+  },
+  /** `initdb` of a PostgreSQL before 18, beside its `postgres`. */
+  olderPostgres: {
+    variable: 'OLDER_POSTGRES_INITDB_PATH',
+    candidates: [17, 16, 15, 14, 13].map((version) => `/usr/lib/postgresql/${version}/bin/initdb`),
+    files: ['test/database/old-server.test.ts'],
+  },
+  libfaketime: {
+    variable: 'LIBFAKETIME_PATH',
+    candidates: ['x86_64', 'aarch64'].map((machine) => `/usr/lib/${machine}-linux-gnu/faketime/libfaketime.so.1`),
+    files: ['test/terminations/moved-server-clock.test.ts'],
+  },
 } as const satisfies Record<string, OptionalTool>;
 
 export type OptionalToolName = keyof typeof optionalTools;

@@ -1,18 +1,18 @@
 /** The clock of a real PostgreSQL, moved while it runs. */
-import { chmodSync, existsSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { eventually } from '../harness/client.ts';
+import { toolFor } from '../harness/optional-tools.ts';
 import { useOwnPostgres } from '../harness/own-postgres.ts';
 import { useStack } from '../harness/stack.ts';
 import { listSessions, signIn, terminate, untilVerified } from '../harness/terminations.ts';
 
-const libfaketime = `/usr/lib/${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}-linux-gnu/faketime/libfaketime.so.1`;
-const isHere = existsSync(libfaketime);
+const libfaketime = toolFor('libfaketime') ?? '';
 
-describe.runIf(isHere)('a PostgreSQL whose clock is moved while it runs', () => {
+describe.skipIf(libfaketime === '')('a PostgreSQL whose clock is moved while it runs', () => {
   const directory = mkdtempSync(join(tmpdir(), 'session-management-clock-'));
   chmodSync(directory, 0o755);
   const file = join(directory, 'clock');
@@ -94,10 +94,3 @@ async function connect(url: string): Promise<pg.Client> {
   await client.connect();
   return client;
 }
-
-it.skipIf(isHere)(
-  `needs libfaketime (Debian: apt-get install libfaketime): the clock of a real server is not moved`,
-  () => {
-    expect(isHere).toBe(true);
-  },
-);
