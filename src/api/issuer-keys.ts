@@ -22,7 +22,7 @@ export interface IssuerKeys {
   /** Whether each issuer's keys have been fetched once; asks those whose were not. Never rejects. */
   state(): Promise<KeysState>;
   /** Seconds since each issuer's keys were fetched, or since the start where they never were. */
-  ages(): { issuer: string; ageSeconds: number }[];
+  ages: () => { issuer: string; ageSeconds: number }[];
   stop(): void;
 }
 
