@@ -1,6 +1,7 @@
 import { signInDevice } from './demo/device.ts';
 import { createNarrator } from './demo/narrator.ts';
 import { createCallService } from './demo/service.ts';
+import { receipt } from './demo/receipt.ts';
 import { supportAccess } from './demo/support-access.ts';
 import { twoDevices } from './demo/two-devices.ts';
 import { errorCode } from './error-code.ts';
@@ -10,7 +11,7 @@ import { say } from './say.ts';
 import { demoAdmin } from './start/demo-organization.ts';
 
 /** The demonstrations, in order. Each shows its calls and real answers, and fails where one is not as promised. */
-const tours = [twoDevices, supportAccess];
+const tours = [twoDevices, supportAccess, receipt];
 
 /** `npm run demo`, against the system that `npm start` runs in this checkout. */
 async function demo(): Promise<void> {
@@ -25,7 +26,8 @@ async function demo(): Promise<void> {
   narrator.step(`${demoAdmin}, who administers ${organization}, signs in`);
   const admin = await signInDevice({ issuer, organization, user: demoAdmin }, 'admin', narrator);
   const call = createCallService(system.apiUrl, narrator);
-  for (const tour of tours) await tour({ narrator, call, issuer, organization, adminToken: admin.accessToken });
+  const { apiUrl } = system;
+  for (const tour of tours) await tour({ narrator, call, apiUrl, issuer, organization, adminToken: admin.accessToken });
   process.stdout.write('\nAll answers were as they should be.\n');
 }
 

@@ -9,7 +9,7 @@ import { postgresPart, temporalPart } from './start/infrastructure.ts';
 import { beginLog } from './start/log-file.ts';
 import { runOnce } from './start/run-once.ts';
 import { screen } from './start/screen.ts';
-import { keptSecret } from './start/secret.ts';
+import { keptSecret, keptSigningKey } from './start/secret.ts';
 import * as parts from './start/service-parts.ts';
 import { dataDirectory, logFile } from './paths.ts';
 import { readSettings, type Settings } from './start/settings.ts';
@@ -72,6 +72,7 @@ async function raiseInfrastructure(settings: Settings, supervisor: Supervisor): 
     databaseUrl: DATABASE_URL ?? (await createDatabase(cluster, 'session_management')),
     temporalAddress: TEMPORAL_ADDRESS ?? `127.0.0.1:${settings.TEMPORAL_PORT}`,
     authModuleToken: settings.AUTH_MODULE_TOKEN ?? keptSecret(join(dataDirectory, 'auth-module-token')),
+    auditSigningKey: `@${keptSigningKey(join(dataDirectory, 'audit-signing-key.json'))}`,
     authModuleDatabaseUrl: needsOwnDatabase
       ? await createDatabase(cluster, 'auth_module')
       : AUTH_MODULE_URL

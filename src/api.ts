@@ -43,6 +43,7 @@ export async function startApi(config: Config, logger: Logger): Promise<RunningA
       return { ...dependenciesState, signingKeys };
     },
     metrics: dependencies.metrics,
+    auditKeys: dependencies.auditKeys,
     tracing,
     config,
     logger,

@@ -1,95 +1,65 @@
-/** `npm run audit:verify`: walks every organization's hash chain and reports the first gap or edit of each. Exit 1 where there is one. */
-import { sql } from 'kysely';
-import { type Database, openDatabase, rows } from './database.ts';
+/**
+ * `npm run audit:verify`: walks every organization's hash chain and reports the first gap or edit of each. Where keys are
+ * configured the chains are held against the signed heads that the database has, with `--heads FILE` also against those
+ * that were kept elsewhere. Exit 1 where something is wrong.
+ */
+import { parseArgs } from 'node:util';
+import { z } from 'zod';
+import { type Database, openDatabase } from './database.ts';
 import { databaseAddress } from './database/address.ts';
 import { explainFailure } from './database/hints.ts';
-import { genesisHash, type SealedFields, sealedColumns, sealHash } from './dispatcher/seal-audit.ts';
+import { auditKeyVariables, type AuditPublicKey, auditPublicKey } from './signing/audit-keys.ts';
+import { compareHead, readStoredHeads } from './signing/compare-heads.ts';
+import { type AuditProblem, verifyAudit } from './signing/verify-chains.ts';
+import { type KeptHead, type KeptLine, readKeptHeads } from './signing/kept-heads.ts';
 
-const PAGE = 1_000;
-/** The dispatcher seals within about a second; what waits for so long is forgotten, or was hidden from it. */
-const UNSEALED_AFTER = '1 minute';
-
-export interface AuditProblem {
-  organizationId: string;
-  /** Place in the organization's chain; null where the event is in none. */
-  sequence: number | null;
-  problem: string;
-}
-export interface AuditVerification {
-  organizations: number;
-  events: number;
-  problems: AuditProblem[];
-}
-
-/** Every organization's chain from its beginning, a bounded page at a time. At most one problem of the chain each: after it nothing is proven. */
-export async function verifyAudit(database: Database): Promise<AuditVerification> {
-  const verification: AuditVerification = { organizations: 0, events: 0, problems: [] };
-  const organizations = await rows<{ id: string }>(database.pool, sql`select id from organizations order by id`);
-  for (const { id } of organizations) {
-    const { events, problem } = await verifyChain(database, id);
-    verification.organizations += 1;
-    verification.events += events;
-    if (problem !== null) verification.problems.push(problem);
-  }
-  verification.problems.push(...(await unsealed(database)));
-  return verification;
-}
-
-interface Link extends SealedFields {
-  sequence: string;
-  sealed_event_id: string;
-  hash: string;
-  previous_hash: string;
-}
-
-async function verifyChain(
+/** What differs between the chains and signed heads, whoever kept them. */
+export async function verifyHeads(
   database: Database,
-  organizationId: string,
-): Promise<{ events: number; problem: AuditProblem | null }> {
-  let [sequence, previousHash] = [0, genesisHash];
-  for (;;) {
-    const links = await rows<Link>(
-      database.pool,
-      sql`select s.sequence, s.audit_event_id as sealed_event_id, s.hash, s.previous_hash, ${sealedColumns}
-        from audit_seals s left join audit_events e on e.id = s.audit_event_id
-        where s.organization_id = ${organizationId} and s.sequence > ${sequence} order by s.sequence limit ${PAGE}`,
-    );
-    for (const link of links) {
-      const problem = problemOf(link, sequence + 1, previousHash, organizationId);
-      if (problem !== null) return { events: sequence, problem: { organizationId, sequence: sequence + 1, problem } };
-      [sequence, previousHash] = [sequence + 1, link.hash];
-    }
-    if (links.length < PAGE) return { events: sequence, problem: null };
+  keys: readonly AuditPublicKey[],
+  kept: readonly KeptLine[],
+): Promise<string[]> {
+  const stored = keys.length === 0 ? [] : await readStoredHeads(database, keys);
+  const problems: string[] = [];
+  for (const { line, ...found } of kept) {
+    const problem = 'problem' in found ? found.problem : await problemOfHead(database, found.head);
+    if (problem !== null) problems.push(`kept head of line ${line}: ${problem}`);
   }
+  for (const head of stored) {
+    const problem =
+      'problem' in head
+        ? where({ ...head, sequence: null }) + `: ${head.problem}`
+        : await problemOfHead(database, head);
+    if (problem !== null) problems.push(problem);
+  }
+  return problems;
 }
 
-function problemOf(link: Link, sequence: number, previousHash: string, organizationId: string): string | null {
-  if (Number(link.sequence) !== sequence) return 'a seal is missing';
-  if (link.previous_hash !== previousHash)
-    return 'the chain is broken: the previous hash is not that of the event before';
-  if (link.id === null) return `audit event ${link.sealed_event_id} was removed`;
-  if (link.organization_id !== organizationId) return `audit event ${link.id} was moved to another organization`;
-  return sealHash(previousHash, link) === link.hash ? null : `audit event ${link.id} or its seal was changed`;
+async function problemOfHead(database: Database, head: KeptHead): Promise<string | null> {
+  const problem = await compareHead(database, head);
+  return problem === null ? null : `${where(head)}: ${problem}`;
 }
 
-async function unsealed(database: Database): Promise<AuditProblem[]> {
-  const found = await rows<{ organization_id: string; id: string; count: string }>(
-    database.pool,
-    sql`select e.organization_id, min(e.id::text) as id, count(*) as count from audit_events e
-      where e.at < current_instant() - interval '${sql.raw(UNSEALED_AFTER)}' and not exists (select from audit_seals s where s.audit_event_id = e.id)
-      group by e.organization_id order by e.organization_id`,
-  );
-  return found.map(({ organization_id, id, count }) => ({
-    organizationId: organization_id,
-    sequence: null,
-    problem: `${count} audit event(s) older than ${UNSEALED_AFTER} are in no chain, the first is ${id}`,
-  }));
-}
-
-const where = ({ organizationId, sequence }: AuditProblem) =>
+const where = ({ organizationId, sequence }: Pick<AuditProblem, 'organizationId' | 'sequence'>) =>
   `organization ${JSON.stringify(organizationId)}${sequence === null ? '' : `, sequence ${sequence}`}`;
 
+const environmentSchema = z.object(auditKeyVariables);
+
+/** The public keys that this process is told of, and the file of kept heads. Throws one line a problem. */
+function readSettings() {
+  const { values } = parseArgs({ options: { heads: { type: 'string' } } });
+  const present = Object.fromEntries(Object.entries(process.env).filter(([, value]) => value !== ''));
+  const parsed = environmentSchema.safeParse(present);
+  if (!parsed.success)
+    throw new Error(parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('\n'));
+  const { AUDIT_SIGNING_KEY: own, AUDIT_PUBLIC_KEYS: others = [] } = parsed.data;
+  return { heads: values.heads, keys: [...(own === undefined ? [] : [auditPublicKey(own)]), ...others] };
+}
+
 async function main(): Promise<number> {
+  const { heads, keys } = readSettings();
+  const kept = heads === undefined ? [] : await readKeptHeads(heads, keys);
+  if (heads !== undefined && kept.length === 0) throw new Error(`--heads: ${heads} has no head`);
   const database = await openDatabase({
     ...databaseAddress(process.env),
     applicationName: 'session-management-audit-verify',
@@ -97,11 +67,15 @@ async function main(): Promise<number> {
   });
   try {
     const { organizations, events, problems } = await verifyAudit(database);
-    for (const problem of problems) process.stderr.write(`${where(problem)}: ${problem.problem}\n`);
+    const all = [
+      ...problems.map((problem) => `${where(problem)}: ${problem.problem}`),
+      ...(await verifyHeads(database, keys, kept)),
+    ];
+    for (const problem of all) process.stderr.write(`${problem}\n`);
     process.stdout.write(
-      `${organizations} organization(s), ${events} sealed event(s) verified: ${problems.length === 0 ? 'no gap, no edit' : `${problems.length} problem(s)`}.\n`,
+      `${organizations} organization(s), ${events} sealed event(s), ${kept.length} kept head(s) verified: ${all.length === 0 ? 'no gap, no edit' : `${all.length} problem(s)`}.\n`,
     );
-    return problems.length === 0 ? 0 : 1;
+    return all.length === 0 ? 0 : 1;
   } finally {
     await database.close();
   }

@@ -10,6 +10,7 @@ import {
   trustedIssuers,
   vendorOrganizations,
 } from './trusted-issuers.ts';
+import { auditKeyVariables } from './signing/audit-keys.ts';
 import { tracingSettings, tracingVariables } from './tracing/settings.ts';
 
 const port = z.coerce.number().int().min(0).max(65_535);
@@ -60,6 +61,7 @@ export const environmentSchema = z.object({
   METRICS_PORT: port.optional(),
   CORS_ALLOWED_ORIGINS: origins,
   SHUTDOWN_GRACE_SECONDS: integer(1, 600).default(20),
+  ...auditKeyVariables,
   ...tracingVariables,
 });
 
@@ -102,6 +104,7 @@ const shape = (e: Environment, environment: NodeJS.ProcessEnv) => ({
   metricsPort: e.METRICS_PORT,
   corsAllowedOrigins: e.CORS_ALLOWED_ORIGINS,
   shutdownGraceSeconds: e.SHUTDOWN_GRACE_SECONDS,
+  audit: { signingKey: e.AUDIT_SIGNING_KEY, publicKeys: e.AUDIT_PUBLIC_KEYS ?? [] },
   tracing: tracingSettings(e),
 });
 

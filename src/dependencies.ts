@@ -25,6 +25,7 @@ import { watchedActivities } from './metrics/rows-gone.ts';
 import { createReadCallerFacts } from './service/read-caller-facts.ts';
 import { createService } from './service/create-service.ts';
 import { temporalConnection } from './temporal-connection.ts';
+import { createAuditSigner } from './signing/audit-signer.ts';
 import { traceStarts } from './tracing/temporal.ts';
 import { tracedAuthModule } from './tracing/traced-auth-module.ts';
 import { noTracing, type Tracing } from './tracing/tracing.ts';
@@ -124,6 +125,7 @@ export async function buildApiDependencies(
     createDeliver({ database, client, taskQueue: config.temporal.taskQueue, logger, tracing }),
     metrics,
   );
+  const signer = createAuditSigner(config.audit, logger);
   const arm = createArmGrant({ client, taskQueue: config.temporal.taskQueue, tracing });
   return {
     service: createService({
@@ -131,6 +133,7 @@ export async function buildApiDependencies(
       changes,
       deliver,
       arm,
+      signer,
       config,
       draining,
       onClockDifference: createObserveClock(metrics),
@@ -138,6 +141,7 @@ export async function buildApiDependencies(
     callerFacts: { read: createReadCallerFacts({ database }) },
     database,
     metrics,
+    auditKeys: signer?.publicKeys,
     readiness: createReadiness(config, database, connection),
     cursorKey: async () =>
       (await row<{ key: Buffer }>(database.pool, sql`select key from service_keys where name = 'cursor'`))?.key ??
@@ -177,6 +181,7 @@ export async function buildWorkerDependencies(config: Config, logger: Logger, tr
     metrics,
     /** What retention removes does not come back: it waits while it cannot know what is old. */
     mayRemove: () => watch.clocksAgree(),
+    signer: createAuditSigner(config.audit, logger),
     onRemoved: createCountRemoved(metrics),
     deliver: measuredDeliver(
       createDeliver({ database, client, taskQueue: config.temporal.taskQueue, logger, timeoutMs: 5_000, tracing }),

@@ -14,6 +14,7 @@ export const statusOf = {
   'method-not-allowed': 405,
   'grant-exists': 409,
   'grant-ended': 409,
+  'not-verified-yet': 409,
   'idempotency-key-in-use': 409,
   'request-timeout': 408,
   'length-required': 411,

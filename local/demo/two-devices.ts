@@ -7,6 +7,7 @@ import type { CallService } from './service.ts';
 export interface TourOptions {
   narrator: Narrator;
   call: CallService;
+  apiUrl: string;
   issuer: string;
   organization: string;
   /** Of an Org Admin. */

@@ -9,6 +9,8 @@ export interface Wiring {
   databaseUrl: string;
   temporalAddress: string;
   authModuleToken: string;
+  /** As `AUDIT_SIGNING_KEY`. */
+  auditSigningKey: string;
   /** Of the reference Auth Module; undefined where another one is configured. */
   authModuleDatabaseUrl: string | undefined;
 }
@@ -33,8 +35,13 @@ export function serviceEnvironment(settings: Settings, wiring: Wiring): Record<s
     JWT_ISSUER: process.env['JWT_ISSUER'] || authModule,
     JWT_AUDIENCE: settings.JWT_AUDIENCE,
     JWKS_URL: process.env['JWKS_URL'] || `${authModule}/jwks`,
+    AUDIT_SIGNING_KEY: process.env['AUDIT_SIGNING_KEY'] || wiring.auditSigningKey,
+    ...(settings.AUTH_MODULE_URL === undefined && accessTokens()),
   };
 }
+
+/** Of the reference Auth Module: short, so that what is ended is verified, and has its receipt, within a minute or so. */
+const accessTokens = () => ({ ACCESS_TOKEN_TTL_SECONDS: process.env['ACCESS_TOKEN_TTL_SECONDS'] || '60' });
 
 export function apiPart(settings: Settings, environment: Record<string, string>): Part {
   const isReady = () => answersOk(`${apiUrl(settings)}/readyz`);
@@ -69,6 +76,7 @@ export function authModulePart(settings: Settings, wiring: Wiring): Part {
       SESSION_SERVICE_URL: apiUrl(settings),
       AUTH_MODULE_TOKEN: wiring.authModuleToken,
       JWT_AUDIENCE: settings.JWT_AUDIENCE,
+      ...accessTokens(),
     },
     isReady: () => answersOk(`${authModuleUrl(settings)}/healthz`),
     graceMs: 10_000,

@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import type { Config } from '../config.ts';
 import type { SessionManagementService } from '../service/index.ts';
+import type { AuditPublicKey } from '../signing/audit-keys.ts';
 import { noTracing, type Tracing } from '../tracing/tracing.ts';
 import { type CallerFactsReader, createAdminContext } from './admin-context.ts';
 import type { ApiEnv } from './api-env.ts';
@@ -19,6 +20,9 @@ import { createRequestContext, refuseMalformed } from './request-context.ts';
 import { changeSupportAccessGrant } from './routes/change-support-access-grant.ts';
 import { checkSupportAccess } from './routes/check-support-access.ts';
 import { createSupportAccessGrant } from './routes/create-support-access-grant.ts';
+import { getAuditHead } from './routes/get-audit-head.ts';
+import { getTerminationReceipt } from './routes/get-termination-receipt.ts';
+import { registerAuditKeys } from './routes/audit-keys.ts';
 import { registerDocumentation } from './routes/documentation.ts';
 import { getActiveSessions } from './routes/get-active-sessions.ts';
 import { getSupportAccessGrant } from './routes/get-support-access-grant.ts';
@@ -48,6 +52,8 @@ export interface AppDependencies {
   cursors: Cursors;
   readiness: AskDependencies;
   metrics?: Registry;
+  /** Undefined: nothing is signed. */
+  auditKeys?: readonly AuditPublicKey[] | undefined;
   tracing?: Tracing;
   config: Pick<Config, 'writesPerMinute' | 'corsAllowedOrigins' | 'metricsPort'>;
   logger: Logger;
@@ -68,6 +74,7 @@ const createEndpoints = (dependencies: EndpointDependencies): Endpoint[] => [
 
   listTerminations(dependencies),
   getTermination(dependencies),
+  getTerminationReceipt(dependencies),
   watchTermination(dependencies),
 
   createSupportAccessGrant(dependencies),
@@ -81,6 +88,7 @@ const createEndpoints = (dependencies: EndpointDependencies): Endpoint[] => [
   endSupportAccess(dependencies),
 
   listAuditEvents(dependencies),
+  getAuditHead(dependencies),
 
   recordSessionEvents(dependencies),
   checkSupportAccess(dependencies),
@@ -113,6 +121,7 @@ export function createApp(dependencies: AppDependencies): OpenAPIHono<ApiEnv> {
     // a port of their own is for who may not reach this one, and the other way round
     metrics: config.metricsPort === undefined ? metrics : undefined,
   });
+  registerAuditKeys(app, dependencies.auditKeys);
   registerDocumentation(app);
   app.notFound(createUnmatched(methodsOf));
   app.onError(createErrorResponse(logger));

@@ -41,7 +41,7 @@ const replayedHeader = {
 const keptStatuses: readonly number[] = [400, 404, 409, 422];
 
 /** Problem documents by status, with an example of each code that may come with it. */
-function problems(codes: readonly ErrorCode[], idempotent: boolean): Responses {
+export function problems(codes: readonly ErrorCode[], idempotent = false): Responses {
   const byStatus = Map.groupBy(codes, (code) => statusOf[code]);
   return Object.fromEntries(
     [...byStatus].map(([status, ofStatus]) => {

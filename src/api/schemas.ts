@@ -70,6 +70,27 @@ export const terminationSchema = z
   })
   .openapi('Termination');
 
+export const receiptSchema = terminationSchema
+  .pick({
+    organizationId: true,
+    scope: true,
+    cutoff: true,
+    requestedAt: true,
+    requestedBy: true,
+    sessions: true,
+    chains: true,
+  })
+  .extend({
+    terminationId: uuid,
+    completedAt: instant,
+    verifiedAt: instant,
+    audit: z.object({ sequence: z.int().min(1), hash: z.string() }).openapi({
+      description: 'The place of its `termination.completed` in the organization’s audit chain.',
+    }),
+    jws: z.string().openapi({ description: 'Compact; its payload is the other fields.' }),
+  })
+  .openapi('TerminationReceipt');
+
 export const grantSchema = z
   .object({
     id: uuid,
@@ -128,6 +149,16 @@ export const auditEventSchema = z
     previousHash: z.string().nullable(),
   })
   .openapi('AuditEvent');
+
+export const auditHeadSchema = z
+  .object({
+    organizationId: z.string().openapi({ example: 'acme' }),
+    sequence: z.int().min(1),
+    hash: z.string(),
+    at: instant,
+    jws: z.string().openapi({ description: 'Compact; its payload is the other fields.' }),
+  })
+  .openapi('AuditHead');
 
 export const eventResultSchema = z
   .object({

@@ -4,7 +4,9 @@ import { type Database, rows } from '../database.ts';
 import { createListener } from '../service/listener.ts';
 import type { Decision, Deliver } from './deliver.ts';
 import { startLoop } from './loop.ts';
+import type { AuditSigner } from '../signing/audit-signer.ts';
 import { createSealAudit } from './seal-audit.ts';
+import { createSignHeads } from './sign-heads.ts';
 import { voidLateGrants } from './void-late-grants.ts';
 
 export interface Dispatcher {
@@ -14,6 +16,8 @@ export interface Dispatcher {
 export interface DispatcherOptions {
   database: Database;
   deliver: Deliver;
+  /** Undefined: no head is signed. */
+  signer?: AuditSigner | undefined;
   logger: Logger;
 }
 
@@ -25,15 +29,19 @@ const POLL_MS = 1_000;
  * Runs in every worker process, any number of them. Delivers what a request could not, and, from PostgreSQL alone, what
  * has gone silent: a workflow writes when it will look next, and a row a minute past that is told again, backing off.
  */
-export function startDispatcher({ database, deliver, logger }: DispatcherOptions): Dispatcher {
+export function startDispatcher({ database, deliver, signer, logger }: DispatcherOptions): Dispatcher {
   const deliveries = startLoop({
     name: 'deliveries',
     work: () => dispatch(database, deliver),
     pollMs: POLL_MS,
     logger,
   });
-  const sealAudit = createSealAudit(database);
-  const books = startLoop({ name: 'books', work: () => keepBooks(database, sealAudit), pollMs: POLL_MS / 2, logger });
+  const books = startLoop({
+    name: 'books',
+    work: createKeepBooks({ database, signer, logger }),
+    pollMs: POLL_MS / 2,
+    logger,
+  });
   const listener = createListener({
     connector: database.listening,
     channel: 'decisions',
@@ -58,11 +66,16 @@ async function dispatch(database: Database, deliver: Deliver): Promise<boolean> 
   return more;
 }
 
-/** What nobody waits for: grants that were never activated are voided, and the audit is sealed. */
-async function keepBooks(database: Database, sealAudit: () => Promise<void>): Promise<boolean> {
-  await voidLateGrants(database);
-  await sealAudit();
-  return false;
+/** What nobody waits for: grants that were never activated are voided, the audit is sealed and its heads are signed. */
+function createKeepBooks({ database, signer, logger }: Omit<DispatcherOptions, 'deliver'>) {
+  const sealAudit = createSealAudit(database);
+  const signHeads = signer && createSignHeads({ database, signer, logger });
+  return async () => {
+    await voidLateGrants(database);
+    await sealAudit();
+    await signHeads?.();
+    return false;
+  };
 }
 
 const tables = { termination: sql.table('terminations'), grant: sql.table('support_access_grants') };

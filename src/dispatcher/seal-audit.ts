@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { type RawBuilder, sql } from 'kysely';
 import { type Database, row, rows, type Transaction } from '../database.ts';
+import { headMoved } from './sign-heads.ts';
 
 /** The fields of an audit event that its hash covers, as text, so that no driver's idea of a number or date can change it. */
 export interface SealedFields {
@@ -109,4 +110,5 @@ async function sealOrganization(transaction: Transaction, organizationId: string
         returning audit_event_id
       ) delete from audit_unsealed u using sealed where u.audit_event_id = sealed.audit_event_id`,
   );
+  if (seals.length > 0) await headMoved(transaction, organizationId);
 }

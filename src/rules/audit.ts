@@ -20,6 +20,18 @@ export interface AuditSubject {
   id: string;
 }
 
+/** Where an organization's chain ended at an instant. */
+export interface AuditHead {
+  organizationId: string;
+  sequence: number;
+  hash: string;
+  at: string;
+}
+/** `jws`: compact, its payload the other fields. */
+export interface SignedAuditHead extends AuditHead {
+  jws: string;
+}
+
 /** An audit event as the interface shows it; `hash` and `previousHash` are null until it is sealed into its organization's chain. */
 export interface AuditEventView {
   id: string;

@@ -45,6 +45,19 @@ export const shownActor = ({ kind, id, sessionId, supportAccessGrantId }: Record
   supportAccessGrantId,
 });
 
+/** What somebody outside can keep of a verified termination: `jws` is compact, its payload the other fields. */
+export interface TerminationReceipt extends Pick<
+  TerminationView,
+  'organizationId' | 'scope' | 'cutoff' | 'requestedAt' | 'requestedBy' | 'sessions' | 'chains'
+> {
+  terminationId: string;
+  completedAt: string;
+  verifiedAt: string;
+  /** The place of its `termination.completed` in the organization's audit chain. */
+  audit: { sequence: number; hash: string };
+  jws: string;
+}
+
 /** A termination as the interface shows it. `accessEndsBy` is null while anything is pending. */
 export interface TerminationView {
   id: string;

@@ -2,10 +2,13 @@ import type { Config } from '../config.ts';
 import type { Database } from '../database.ts';
 import type { Deliver } from '../dispatcher/deliver.ts';
 import type { ArmGrant } from '../dispatcher/arm-grant.ts';
+import type { AuditSigner } from '../signing/audit-signer.ts';
 import type { ChangeFeed } from './change-feed.ts';
+import { createGetAuditHead } from './get-audit-head.ts';
 import { createGetActiveSessions } from './get-active-sessions.ts';
 import { createGetTermination, createListTerminations, createWatchTermination } from './get-termination.ts';
 import type { SessionManagementService } from './index.ts';
+import { createGetTerminationReceipt } from './get-termination-receipt.ts';
 import { createExportAuditEvents, createListAuditEvents } from './list-audit-events.ts';
 import { createRecordSessionEvents, type RecordSessionEventsOptions } from './session-events/index.ts';
 import { createGrantFunctions } from './support-access/index.ts';
@@ -17,6 +20,8 @@ export interface ServiceOptions extends Pick<RecordSessionEventsOptions, 'onCloc
   changes: ChangeFeed;
   deliver: Deliver;
   arm: ArmGrant;
+  /** Undefined: nothing is signed. */
+  signer: AuditSigner | undefined;
   /** Aborts when the process begins to drain: whoever waits is answered. */
   draining: AbortSignal;
   config: Pick<Config, 'accessTokenTtlSeconds' | 'grants' | 'vendorOrganizations'>;
@@ -28,6 +33,7 @@ export function createService({
   changes,
   deliver,
   arm,
+  signer,
   config,
   draining,
   onClockDifference,
@@ -42,9 +48,11 @@ export function createService({
     terminateOrganizationSessions: createTerminateOrganizationSessions(answering),
     getTermination: createGetTermination(reading),
     listTerminations: createListTerminations(reading),
+    getTerminationReceipt: createGetTerminationReceipt({ ...reading, signer }),
     watchTermination: createWatchTermination({ ...reading, changes }),
     listAuditEvents: createListAuditEvents({ database }),
     exportAuditEvents: createExportAuditEvents({ database }),
+    getAuditHead: createGetAuditHead({ database, signer }),
     recordSessionEvents: createRecordSessionEvents({
       database,
       vendorOrganizations: config.vendorOrganizations,

@@ -4,10 +4,10 @@
  */
 import type { Transaction } from '../database.ts';
 import type { AdminContext } from '../rules/access.ts';
-import type { AuditEventView } from '../rules/audit.ts';
+import type { AuditEventView, SignedAuditHead } from '../rules/audit.ts';
 import type { SessionView } from '../rules/session.ts';
 import type { GrantView, SupportAccessDecision, SupportAccessFlag } from '../rules/support-access-grant.ts';
-import type { TerminationView } from '../rules/termination.ts';
+import type { TerminationReceipt, TerminationView } from '../rules/termination.ts';
 
 export interface Page<T> {
   items: T[];
@@ -58,6 +58,8 @@ export interface SessionManagementService {
   terminateOrganizationSessions(context: AdminContext, options?: TerminateOptions): Promise<TerminationView>;
   getTermination(terminationId: string, context: AdminContext): Promise<TerminationView>;
   listTerminations(context: AdminContext, options?: PageRequest): Promise<Page<TerminationView>>;
+  /** Signed. Throws `not-verified-yet` until it is verified and its outcome is sealed; `not-found` also where there is no key. */
+  getTerminationReceipt(terminationId: string, context: AdminContext): Promise<TerminationReceipt>;
   /** Yields the termination now and after every change, until it is verified or `signal` aborts. */
   watchTermination(terminationId: string, context: AdminContext, signal: AbortSignal): AsyncIterable<TerminationView>;
   createSupportAccessGrant(
@@ -93,6 +95,8 @@ export interface SessionManagementService {
   listAuditEvents(context: AdminContext, options?: PageRequest & AuditFilter): Promise<Page<AuditEventView>>;
   /** Everything that matches, newest first, in pages of bounded size; nothing is held in memory. */
   exportAuditEvents(context: AdminContext, filter: AuditFilter, signal: AbortSignal): AsyncIterable<AuditEventView>;
+  /** The latest signed head of the organization's chain. Throws `not-found` where there is none, or no key. */
+  getAuditHead(context: AdminContext): Promise<SignedAuditHead>;
   /** `body` is the parsed request: `{ events, sentAt? }`. A malformed event rejects itself, never its batch. */
   recordSessionEvents(
     body: { events: readonly unknown[]; sentAt?: string },

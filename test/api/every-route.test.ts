@@ -92,16 +92,16 @@ describe('the route table', () => {
       inTable,
     );
     expect(new Set(documented.filter((each) => !each.includes(' /v1')))).toEqual(
-      new Set(['GET /healthz', 'GET /readyz', 'GET /metrics']),
+      new Set(['GET /healthz', 'GET /readyz', 'GET /metrics', 'GET /.well-known/audit-keys.json']),
     );
   });
 
   it('serves the endpoints that clients were promised', () => {
     const inOrganization = [
       'GET users/{user}/sessions, POST sessions/{session}/terminate, POST users/{user}/sessions/terminate, POST sessions/terminate',
-      'GET terminations, GET terminations/{id}, GET terminations/{id}/events',
+      'GET terminations, GET terminations/{id}, GET terminations/{id}/events, GET terminations/{id}/receipt',
       'POST support-access-grants, GET support-access-grants, GET support-access-grants/{id}, PATCH support-access-grants/{id}, POST support-access-grants/{id}/revoke',
-      'GET support-access, PUT support-access, DELETE support-access, GET audit-events',
+      'GET support-access, PUT support-access, DELETE support-access, GET audit-events, GET audit-events/head',
     ];
     const promised = inOrganization
       .flatMap((line) => line.split(', '))
@@ -395,8 +395,13 @@ it('each of these requests is accepted from its proper caller', async () => {
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       signal: stop.signal,
     });
-    // without a worker nothing is granted
-    const expected = route.operationId === 'createSupportAccessGrant' ? [503] : [200, 202];
+    // without a worker nothing is granted, signed or verified
+    const withoutWorker: Record<string, number> = {
+      createSupportAccessGrant: 503,
+      getAuditHead: 404,
+      getTerminationReceipt: 409,
+    };
+    const expected = withoutWorker[route.operationId] === undefined ? [200, 202] : [withoutWorker[route.operationId]];
     expect(expected, route.operationId).toContain(response.status);
     expect([response.headers.get('x-request-id'), response.headers.get('cache-control')]).toEqual(['mine', 'no-store']);
     stop.abort();

@@ -1,24 +1,11 @@
-import { execFile } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import { beforeEach, expect, it } from 'vitest';
 import { eventually } from '../harness/client.ts';
 import { useStack } from '../harness/stack.ts';
 import { auditOf, signIn, terminate } from '../harness/terminations.ts';
+import { asOwner, auditVerify } from './use-audit-verify.ts';
 
 const stack = useStack();
-const script = fileURLToPath(new URL('../../src/audit-verify.ts', import.meta.url));
-
-const verify = (databaseUrl: string | undefined = stack.database.url) =>
-  new Promise<{ code: number; out: string; err: string }>((done) => {
-    const environment = { ...process.env, DATABASE_URL: databaseUrl };
-    execFile(process.execPath, [script], { env: environment }, (error, out, err) =>
-      done({ code: error === null ? 0 : Number(error.code), out, err }),
-    );
-  });
-
-/** As somebody who owns the machine: triggers are switched off for this one statement. */
-const tamper = (statement: string) =>
-  stack.database.query(`begin; set local session_replication_role = replica; ${statement}; commit`);
+const verify = () => auditVerify({ DATABASE_URL: stack.database.url });
 
 let organizationId = '';
 let count = 0;
@@ -137,7 +124,7 @@ it.each([
     told: /sequence 3: .*changed/,
   },
 ])('`npm run audit:verify` finds $name, and says where', async ({ statement, told }) => {
-  await tamper(statement.replaceAll('$org', organizationId));
+  await asOwner(stack.database, statement.replaceAll('$org', organizationId));
   const { code, err } = await verify();
   expect(code).toBe(1);
   const line = err.split('\n').find((each) => each.includes(`"${organizationId}"`)) ?? '';
@@ -145,5 +132,5 @@ it.each([
 });
 
 it('`npm run audit:verify` without a database says what it needs', async () => {
-  expect(await verify('')).toMatchObject({ code: 1, err: 'DATABASE_URL: is required\n' });
+  expect(await auditVerify({ DATABASE_URL: '' })).toMatchObject({ code: 1, err: 'DATABASE_URL: is required\n' });
 });

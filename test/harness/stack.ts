@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { generateKeyPairSync, randomUUID } from 'node:crypto';
 import { Client, Connection } from '@temporalio/client';
 import { DefaultLogger, Runtime } from '@temporalio/worker';
 import { pino } from 'pino';
@@ -37,6 +37,10 @@ export interface StackOptions {
   onLog?: (line: string) => void;
 }
 
+/** A private JWK, as the configuration takes it. */
+export const newSigningKey = (): string =>
+  JSON.stringify(generateKeyPairSync('ed25519').privateKey.export({ format: 'jwk' }));
+
 /** The whole service for one test file: own database, own task queue on the shared Temporal server, API, worker, Auth Module. */
 export function useStack({
   environment = {},
@@ -60,6 +64,7 @@ export function useStack({
       JWT_ISSUER: issuer.issuer,
       JWT_AUDIENCE: issuer.audience,
       JWKS_URL: issuer.jwksUrl,
+      AUDIT_SIGNING_KEY: newSigningKey(),
       WRITES_PER_MINUTE: '0',
       LOG_LEVEL: process.env['TEST_LOG_LEVEL'] ?? 'silent',
       ...(typeof environment === 'function' ? await environment() : environment),

@@ -36,6 +36,7 @@ export const endpoints: Endpoint[] = [
   of('GET', '/terminations', 'read-terminations'),
   of('GET', '/terminations/{termination}', 'read-terminations'),
   of('GET', '/terminations/{termination}/events', 'read-terminations'),
+  of('GET', '/terminations/{termination}/receipt', 'read-terminations'),
   of('POST', '/support-access-grants', 'create-grant'),
   of('GET', '/support-access-grants', 'read-grants'),
   of('GET', '/support-access-grants/{grant}', 'read-grants'),
@@ -45,11 +46,19 @@ export const endpoints: Endpoint[] = [
   of('PUT', '/support-access', 'change-flag'),
   of('DELETE', '/support-access', 'change-flag'),
   of('GET', '/audit-events', 'read-audit'),
+  of('GET', '/audit-events/head', 'read-audit'),
   { method: 'POST', template: '/v1/session-events', act: 'ingest' },
   { method: 'POST', template: '/v1/support-access/check', act: 'check' },
 ];
 
-export const publicPaths = ['/healthz', '/readyz', '/metrics', '/openapi.json', '/docs'];
+export const publicPaths = [
+  '/healthz',
+  '/readyz',
+  '/metrics',
+  '/openapi.json',
+  '/docs',
+  '/.well-known/audit-keys.json',
+];
 
 export type Parameters = Partial<Record<'org' | 'user' | 'session' | 'termination' | 'grant', string>>;
 

@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { generateKeyPairSync, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, inject } from 'vitest';
 import { freePort } from '../../local/ports.ts';
 import { type AuthModule, startAuthModule } from './auth-module.ts';
@@ -80,6 +80,7 @@ const environmentFor = (issuer: Issuer, authModule: AuthModule, database: URL): 
   JWT_ISSUER: issuer.issuer,
   JWT_AUDIENCE: issuer.audience,
   JWKS_URL: issuer.jwksUrl,
+  AUDIT_SIGNING_KEY: JSON.stringify(generateKeyPairSync('ed25519').privateKey.export({ format: 'jwk' })),
   ACCESS_TOKEN_TTL_SECONDS: String(accessTokenTtlSeconds),
   VERIFY_AFTER_SECONDS: String(verifyAfterSeconds),
   GRANT_MIN_SECONDS: '1',

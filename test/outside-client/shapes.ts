@@ -75,6 +75,27 @@ export const Termination = z
     message: 'completed and completedAt disagree',
   });
 
+const jws = z.string().regex(/^[\w-]+\.[\w-]+\.[\w-]+$/);
+const sequence = z.int().positive();
+const hash = z.string().min(1);
+
+export const Receipt = z.strictObject({
+  terminationId: ownId,
+  organizationId: opaqueId,
+  scope: Termination.shape.scope,
+  cutoff: instant,
+  requestedAt: instant,
+  requestedBy: Actor,
+  completedAt: instant,
+  verifiedAt: instant,
+  sessions: Termination.shape.sessions,
+  chains: Termination.shape.chains,
+  audit: z.strictObject({ sequence, hash }),
+  jws,
+});
+
+export const AuditHead = z.strictObject({ organizationId: opaqueId, sequence, hash, at: instant, jws });
+
 export const Grant = z.strictObject({
   id: ownId,
   organizationId: opaqueId,

@@ -160,6 +160,12 @@ const methods = ['GET', 'PATCH', 'POST', 'PUT', 'DELETE'];
 
 async function askEveryRoute(stack: Stack): Promise<Record<string, number>> {
   const acme = await plantOrganization(stack, 'acme');
+  await untilVerified(stack, { organizationId: 'acme', id: acme.terminationId }, 60_000);
+  for (const path of ['audit-events/head', `terminations/${acme.terminationId}/receipt`])
+    await eventually(
+      () => get(stack, 'acme', path).catch(() => undefined),
+      (found) => found !== undefined,
+    );
   const answers: Record<string, number> = {};
   for (const route of routeTable().toSorted((a, b) => methods.indexOf(a.method) - methods.indexOf(b.method))) {
     const token = await stack.issuer.token(properClaims(route));

@@ -1,15 +1,22 @@
+import { compactVerify, createRemoteJWKSet } from 'jose';
 import { describe, expect, test } from 'vitest';
 import { eventually } from '../eventually.ts';
 import { inSeconds, newOrganization } from '../organization.ts';
 import { machine, orgAdmin } from '../people.ts';
 import type { Service } from '../service.ts';
-import { AuditEvent, page } from '../shapes.ts';
+import { AuditEvent, AuditHead, page, Receipt } from '../shapes.ts';
 
 const reason = 'lost, "stolen"\nor sold = gone';
 const shifted = (instant: string, ms: number) => new Date(Date.parse(instant) + ms).toISOString();
 
 /** Who decided what, and that nothing of it was changed. */
 export function audit(service: Service): void {
+  /** What was signed, by a key that the service shows. */
+  const signedIn = async (jws: string): Promise<unknown> => {
+    const keys = createRemoteJWKSet(new URL('/.well-known/audit-keys.json', service.api.url));
+    return JSON.parse(new TextDecoder().decode((await compactVerify(jws, keys)).payload));
+  };
+
   /** An organization in which some things were decided, by two people. */
   const busyOrganization = async () => {
     const organization = await newOrganization(service);
@@ -142,6 +149,37 @@ export function audit(service: Service): void {
       const { send } = await newOrganization(service);
       for (const accept of ['application/x-ndjson', 'text/csv'])
         (await send('GET', '/audit-events?limit=10', { headers: { accept } })).invalid();
+    });
+
+    test.concurrent('have a signed head, which whoever keeps it can check', async () => {
+      const { id, send, audit: read } = await busyOrganization();
+      const answer = await eventually(
+        () => send('GET', '/audit-events/head'),
+        ({ status }) => status === 200,
+      );
+      const { jws, ...head } = answer.as(200, AuditHead);
+      expect(head.organizationId).toBe(id);
+      expect(await signedIn(jws)).toEqual(head);
+      expect((await read()).map(({ hash }) => hash)).toContain(head.hash);
+    });
+
+    test.concurrent('are named by the receipt of a termination, which is there once it is verified', async () => {
+      const organization = await newOrganization(service);
+      await organization.signIn('user');
+      const termination = await organization.terminateAll('user', { reason });
+      const answer = await eventually(
+        () => organization.send('GET', `/terminations/${termination.id}/receipt`),
+        (each) => {
+          if (each.status !== 200) each.refused(409, 'not-verified-yet');
+          return each.status === 200;
+        },
+      );
+      const { jws, ...receipt } = answer.as(200, Receipt);
+      expect(await signedIn(jws)).toEqual(receipt);
+      const { id, verifiedAt, sessions, chains, requestedBy } = await organization.termination(termination.id);
+      expect(receipt).toMatchObject({ terminationId: id, verifiedAt, sessions, chains, requestedBy });
+      const [completed] = await organization.audit('action=termination.completed');
+      expect(receipt.audit.hash).toBe(completed?.hash);
     });
 
     test.concurrent('name the machine that decided', async () => {
