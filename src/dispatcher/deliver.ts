@@ -45,7 +45,7 @@ const WITHOUT_ATTRIBUTES_MS = 60_000;
 /**
  * Signals-with-start, whether or not a workflow exists: a closed run never blocks it, and a second delivery changes
  * nothing. Then `delivered_revision` is written as the revision that was known before it was sent: a decision that came
- * in between is delivered again.
+ * in between is delivered again, when it said itself; the delivery of an earlier one puts nothing off.
  */
 export function createDeliver({
   database,
@@ -86,7 +86,8 @@ export function createDeliver({
       await rows(
         database.pool,
         sql`update ${table[decision.kind]} set delivered_revision = greatest(delivered_revision, ${decision.revision}::int),
-          dispatch_after = greatest(dispatch_after, current_instant() + interval '1 minute'), dispatch_count = case when delivered_revision < revision then 0 else dispatch_count end
+          dispatch_after = case when revision = ${decision.revision}::int then greatest(dispatch_after, current_instant() + interval '1 minute') else dispatch_after end,
+          dispatch_count = case when revision = ${decision.revision}::int and delivered_revision < revision then 0 else dispatch_count end
           where id = ${decision.id}::uuid`,
       );
       return true;
