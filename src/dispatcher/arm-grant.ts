@@ -8,7 +8,7 @@ import {
 import type { SearchAttributePair } from '@temporalio/common';
 import { noTracing, type Tracing } from '../tracing/tracing.ts';
 import { activate, grantWorkflowId, supportAccessGrantWorkflow } from '../workflows/messages.ts';
-import { isUnknownAttribute, organizationKey } from './search-attributes.ts';
+import { attributesOf, isUnknownAttribute } from './search-attributes.ts';
 
 /**
  * Starts a grant's workflow and has it activate the row, in one call. `active`: the row is alive and its closer holds
@@ -53,7 +53,7 @@ export function createArmGrant({ client, taskQueue, tracing = noTracing }: ArmGr
     } as const;
     try {
       const answer = await tracing.inSpan(span, () =>
-        arm(grantId, deadline, [{ key: organizationKey, value: organizationId }]).catch((error: unknown) => {
+        arm(grantId, deadline, attributesOf({ organizationId })).catch((error: unknown) => {
           if (!isUnknownAttribute(error)) throw error;
           return arm(grantId, deadline, []);
         }),

@@ -12,7 +12,7 @@ import {
   terminateSessionsWorkflow,
   terminationWorkflowId,
 } from '../workflows/messages.ts';
-import { isUnknownAttribute, organizationKey, scopeKey } from './search-attributes.ts';
+import { attributesOf, isUnknownAttribute } from './search-attributes.ts';
 
 export type DecisionKind = 'termination' | 'grant';
 /** A decision as whoever has read its row last knows it. */
@@ -100,8 +100,3 @@ export function createDeliver({
     }
   };
 }
-
-const attributesOf = ({ organizationId, scope }: Decision): SearchAttributePair[] => [
-  { key: organizationKey, value: organizationId },
-  { key: scopeKey, value: scope },
-];

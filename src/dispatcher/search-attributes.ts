@@ -1,5 +1,6 @@
+import { createHash } from 'node:crypto';
 import { isGrpcServiceError, ServiceError as TemporalServiceError } from '@temporalio/client';
-import { defineSearchAttributeKey, SearchAttributeType } from '@temporalio/common';
+import { defineSearchAttributeKey, type SearchAttributePair, SearchAttributeType } from '@temporalio/common';
 import { searchAttributeNames } from '../workflows/messages.ts';
 
 /** What operators filter by in the Temporal UI. */
@@ -8,6 +9,30 @@ export const organizationKey = defineSearchAttributeKey(
   SearchAttributeType.KEYWORD,
 );
 export const scopeKey = defineSearchAttributeKey(searchAttributeNames.scope, SearchAttributeType.KEYWORD);
+
+/** What a keyword may hold where Temporal's visibility is in PostgreSQL or MySQL; a longer one fails after the start was accepted. */
+const LONGEST = 255;
+const HASH_LENGTH = 32;
+
+/** A value as it is; of a longer one the beginning, by which operators find it, and a hash, by which no two are the same. */
+export function keyword(value: string): string {
+  const characters = [...value];
+  if (characters.length <= LONGEST) return value;
+  const hash = createHash('sha256').update(value).digest('hex').slice(0, HASH_LENGTH);
+  return `${characters.slice(0, LONGEST - HASH_LENGTH - 1).join('')}~${hash}`;
+}
+
+/** What a workflow of this organization and, for a termination or grant, of this scope is filed under. */
+export const attributesOf = ({
+  organizationId,
+  scope,
+}: {
+  organizationId: string;
+  scope?: string;
+}): SearchAttributePair[] => [
+  { key: organizationKey, value: keyword(organizationId) },
+  ...(scope === undefined ? [] : [{ key: scopeKey, value: keyword(scope) }]),
+];
 
 const INVALID_ARGUMENT = 3; // gRPC status code
 
