@@ -51,7 +51,7 @@ export function readAnswer(call: string, { status, headers }: Response, text: st
   const about = `${call} → ${status} ${text.slice(0, 2_000)}`;
   expect(headers.get('x-request-id'), about).toMatch(/^.+$/);
   // a token is three parts of base64, the first of which is an object
-  if (call.includes(' /v1/')) expect(text, about).not.toMatch(/eyJ[\w-]{10,}\./);
+  if (call.includes(' /v1/')) expect(withoutProofs(text), about).not.toMatch(/eyJ[\w-]{10,}\./);
   const refused = <Shape extends z.ZodType = typeof Problem>(wanted: number, code: string, shape?: Shape) => {
     expect(status, about).toBe(wanted);
     expect(headers.get('content-type'), about).toMatch(/^application\/problem\+json\b/);
@@ -79,4 +79,12 @@ export function readAnswer(call: string, { status, headers }: Response, text: st
       ).toEqual(expect.arrayContaining(pointers));
     },
   };
+}
+
+/** What is signed to prove the audit has that form too, and says in its header that it is nothing else. */
+function withoutProofs(text: string): string {
+  return text.replaceAll(/"jws":"(eyJ[\w-]+)\.[\w-]+\.[\w-]+"/g, (whole, header: string) => {
+    const { typ } = JSON.parse(Buffer.from(header, 'base64url').toString()) as { typ?: string };
+    return typ === 'audit-head' || typ === 'termination-receipt' ? '' : whole;
+  });
 }
