@@ -16,7 +16,7 @@ const HASH_LENGTH = 32;
 
 /** A value as it is; of a longer one the beginning, by which operators find it, and a hash, by which no two are the same. */
 export function keyword(value: string): string {
-  const characters = [...value];
+  const characters = Array.from(value);
   if (characters.length <= LONGEST) return value;
   const hash = createHash('sha256').update(value).digest('hex').slice(0, HASH_LENGTH);
   return `${characters.slice(0, LONGEST - HASH_LENGTH - 1).join('')}~${hash}`;

@@ -70,8 +70,17 @@ it('a receipt is there once the termination is verified, says what it says, and 
   const { organizationId, scope, cutoff, requestedAt, requestedBy, completedAt, verifiedAt, sessions, chains } =
     verified;
   expect(receipt).toEqual({
-    ...{ terminationId: id, organizationId, scope, cutoff, requestedAt, requestedBy, completedAt, verifiedAt },
-    ...{ sessions, chains, audit: { sequence: 2, hash: completed?.hash } },
+    terminationId: id,
+    organizationId,
+    scope,
+    cutoff,
+    requestedAt,
+    requestedBy,
+    completedAt,
+    verifiedAt,
+    sessions,
+    chains,
+    audit: { sequence: 2, hash: completed?.hash },
   });
   expect(completed?.action).toBe('termination.completed');
   expect(JSON.parse(Buffer.from(jws.split('.')[1] ?? '', 'base64url').toString())).toEqual(receipt);

@@ -30,8 +30,12 @@ const jwkOf = (kind: 'ed25519' | 'P-256' | 'P-384'): string => {
   return JSON.stringify(privateKey.export({ format: 'jwk' }));
 };
 const minimal = {
-  ...{ DATABASE_URL: 'postgres://localhost/x', AUTH_MODULE_URL: 'http://localhost:1', AUTH_MODULE_TOKEN: 'x' },
-  ...{ JWT_ISSUER: 'x', JWT_AUDIENCE: 'x', JWKS_URL: 'http://localhost:1' },
+  DATABASE_URL: 'postgres://localhost/x',
+  AUTH_MODULE_URL: 'http://localhost:1',
+  AUTH_MODULE_TOKEN: 'x',
+  JWT_ISSUER: 'x',
+  JWT_AUDIENCE: 'x',
+  JWKS_URL: 'http://localhost:1',
 };
 const auditOf = (variables: Record<string, string>) => loadConfig({ ...minimal, ...variables }).audit;
 const signerOf = (key: string) =>
