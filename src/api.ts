@@ -85,7 +85,12 @@ export async function startApi(config: Config, logger: Logger): Promise<RunningA
 const showMetrics = async ({ metricsPort, http }: Config, registry: Registry, draining: AbortSignal) =>
   metricsPort === undefined
     ? undefined
-    : startMetricsServer({ port: metricsPort, host: http.host, registry, isReady: () => !draining.aborted });
+    : startMetricsServer({
+        port: metricsPort,
+        host: http.host,
+        registry,
+        readiness: () => ({ status: draining.aborted ? 'unavailable' : 'ready' }),
+      });
 
 async function main(): Promise<void> {
   const config = loadConfig();

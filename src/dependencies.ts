@@ -11,6 +11,8 @@ import type { Config } from './config.ts';
 import { type Database, openDatabase, row } from './database.ts';
 import { warnOfLostSettings } from './database/lost-settings.ts';
 import { codeOf } from './error-code.ts';
+import { createReportFailure } from './dispatcher/report-failures.ts';
+import { createTemporalSetup } from './dispatcher/temporal-setup.ts';
 import { createDeliver } from './dispatcher/deliver.ts';
 import { createArmGrant } from './dispatcher/arm-grant.ts';
 import { createChangeFeed } from './service/change-feed.ts';
@@ -19,6 +21,7 @@ import { createDatabaseFailures } from './metrics/database-failures.ts';
 import { createRegistry } from './metrics/create-registry.ts';
 import { measuredAuthModule } from './metrics/auth-module-calls.ts';
 import { measuredDeliver } from './metrics/deliveries.ts';
+import { createCountEngineFailure } from './metrics/engine-failures.ts';
 import { createCountFound } from './metrics/found-chains.ts';
 import { createCountRemoved } from './metrics/retention-metrics.ts';
 import { watchedActivities } from './metrics/rows-gone.ts';
@@ -121,12 +124,13 @@ export async function buildApiDependencies(
   const metrics = createRegistry(database);
   const watch = watchDatabase({ database, metrics, logger });
   failures.register(metrics);
-  const deliver = measuredDeliver(
-    createDeliver({ database, client, taskQueue: config.temporal.taskQueue, logger, tracing }),
-    metrics,
-  );
+  const { taskQueue, namespace } = config.temporal;
+  const setup = createTemporalSetup({ connection, namespace, logger });
+  const reportFailure = createReportFailure(logger, createCountEngineFailure(metrics));
+  const telling = { client, taskQueue, setup, reportFailure, tracing };
+  const deliver = measuredDeliver(createDeliver({ ...telling, database }), metrics);
   const signer = createAuditSigner(config.audit, logger);
-  const arm = createArmGrant({ client, taskQueue: config.temporal.taskQueue, tracing });
+  const arm = createArmGrant(telling);
   return {
     service: createService({
       database,
@@ -174,9 +178,12 @@ export async function buildWorkerDependencies(config: Config, logger: Logger, tr
     createCallSlots({ database, concurrency: config.authModule.concurrency, leaseMs }),
   );
   const { verifyAfterSeconds, accessTokenTtlSeconds } = config;
+  const { taskQueue, namespace } = config.temporal;
+  const setup = createTemporalSetup({ connection, namespace, logger });
+  const reportFailure = createReportFailure(logger, createCountEngineFailure(metrics));
   return {
     database,
-    client,
+    setup,
     connection,
     metrics,
     /** What retention removes does not come back: it waits while it cannot know what is old. */
@@ -184,7 +191,7 @@ export async function buildWorkerDependencies(config: Config, logger: Logger, tr
     signer: createAuditSigner(config.audit, logger),
     onRemoved: createCountRemoved(metrics),
     deliver: measuredDeliver(
-      createDeliver({ database, client, taskQueue: config.temporal.taskQueue, logger, timeoutMs: 5_000, tracing }),
+      createDeliver({ database, client, taskQueue, setup, reportFailure, timeoutMs: 5_000, tracing }),
       metrics,
     ),
     activities: watchedActivities(

@@ -1,31 +1,21 @@
 /** The worker process: runs workflows and activities, delivers what requests could not, seals the audit. */
-import { setTimeout as delay } from 'node:timers/promises';
-import {
-  GracefulShutdownPeriodExpiredError,
-  makeTelemetryFilterString,
-  NativeConnection,
-  Runtime,
-  Worker,
-  type WorkerOptions,
-} from '@temporalio/worker';
+import { makeTelemetryFilterString, Runtime, type WorkerOptions } from '@temporalio/worker';
 import type { Logger } from 'pino';
 import { type Config, ConfigError, loadConfig } from './config.ts';
 import { createLogger } from './create-logger.ts';
 import { buildWorkerDependencies } from './dependencies.ts';
 import { startDispatcher } from './dispatcher/dispatcher.ts';
-import { createSearchAttributes } from './dispatcher/create-search-attributes.ts';
 import { ListenError } from './listen.ts';
 import { startMetricsServer } from './metrics/metrics-server.ts';
 import { chooseTemporalMetricsAddress } from './metrics/temporal-metrics.ts';
 import { startMarkingExpired } from './retention/mark-expired.ts';
 import { warnOfPlainHttp } from './plain-http.ts';
 import { startRetention } from './retention/retention.ts';
-import { temporalConnection } from './temporal-connection.ts';
+import { runTemporalWorker } from './run-temporal-worker.ts';
 import { temporalLogger } from './temporal-logger.ts';
+import { createWorkerReadiness } from './worker-readiness.ts';
 import { startTracing } from './tracing/start-tracing.ts';
 import { workerOptions } from './worker-options.ts';
-
-const RETRY_MS = 1_000;
 
 export interface RunningWorker {
   /** Resolves when the worker has stopped; rejects when it failed. */
@@ -50,7 +40,9 @@ export async function startWorker(
   const dependencies = await buildWorkerDependencies(config, logger, tracing);
   warnOfPlainHttp({ authModule: config.authModule, issuers: [] }, logger);
   const stop = new AbortController();
-  let isReady = false;
+  let isRunning = false;
+  const { connection: client, setup } = dependencies;
+  const readiness = createWorkerReadiness({ connection: client, setup, temporal: config.temporal });
   const pages =
     config.metricsPort === undefined
       ? undefined
@@ -59,60 +51,28 @@ export async function startWorker(
           host: config.http.host,
           registry: dependencies.metrics,
           temporalMetricsUrl,
-          isReady: () => isReady,
+          readiness: () => (isRunning ? readiness() : { status: 'starting' }),
         });
   const dispatcher = startDispatcher({ ...dependencies, logger });
   const expired = startMarkingExpired({ ...dependencies, logger });
   const retention = startRetention({ ...dependencies, logger, sessionRetentionDays: config.sessionRetentionDays });
   const run = async () => {
     try {
-      const connection = await connect(config, logger, stop.signal);
-      if (connection === undefined) return;
-      await createSearchAttributes(dependencies.connection, config.temporal.namespace, logger);
-      const worker = await Worker.create({
-        connection,
-        activities: dependencies.activities,
-        ...workerOptions(config, tracing, overrides),
+      await runTemporalWorker({
+        config,
+        logger,
+        setup,
+        signal: stop.signal,
+        options: { activities: dependencies.activities, ...workerOptions(config, tracing, overrides) },
+        onRunning: (running) => void (isRunning = running),
       });
-      const ran = worker.run();
-      // asked to stop while it was being made
-      if (stop.signal.aborted) worker.shutdown();
-      else stop.signal.addEventListener('abort', () => worker.shutdown(), { once: true });
-      logger.info({ taskQueue: config.temporal.taskQueue }, 'worker ready');
-      isReady = true;
-      await ran.catch((error: unknown) => leaveToOthers(error, logger));
-      await connection.close();
     } finally {
-      isReady = false;
       await Promise.all([dispatcher.stop(), retention.stop(), expired.stop(), pages?.close()]);
       await dependencies.close();
       await tracing.stop();
     }
   };
   return { done: run(), shutdown: () => stop.abort(), metricsPort: pages?.port };
-}
-
-/** What could not be finished within the grace is another worker's: every activity may be repeated. */
-function leaveToOthers(error: unknown, logger: Logger): void {
-  if (!(error instanceof GracefulShutdownPeriodExpiredError)) throw error;
-  logger.warn('stopped with activities unfinished; other workers repeat them');
-}
-
-/** The native connection fails at once where nothing listens: it is tried until something does. */
-async function connect(config: Config, logger: Logger, signal: AbortSignal): Promise<NativeConnection | undefined> {
-  for (let attempt = 1; !signal.aborted; attempt++) {
-    try {
-      return await NativeConnection.connect(temporalConnection(config.temporal));
-    } catch (error) {
-      if (attempt % 30 === 1)
-        logger.warn(
-          { address: config.temporal.address, error: error instanceof Error ? error.name : 'unknown' },
-          'Temporal cannot be reached; trying again',
-        );
-      await delay(RETRY_MS, undefined, { signal }).catch(() => undefined);
-    }
-  }
-  return undefined;
 }
 
 /** The process: from the environment to a stopped worker. */

@@ -8,7 +8,10 @@ import {
 import type { SearchAttributePair } from '@temporalio/common';
 import { noTracing, type Tracing } from '../tracing/tracing.ts';
 import { activate, grantWorkflowId, supportAccessGrantWorkflow } from '../workflows/messages.ts';
-import { attributesOf, isUnknownAttribute } from './search-attributes.ts';
+import { grpcStatusOf, isNamespaceMissing, isUnknownAttribute } from './engine-failure.ts';
+import type { ReportFailure } from './report-failures.ts';
+import { attributesOf } from './search-attributes.ts';
+import type { TemporalSetup } from './temporal-setup.ts';
 
 /**
  * Starts a grant's workflow and has it activate the row, in one call. `active`: the row is alive and its closer holds
@@ -23,10 +26,19 @@ export type ArmGrant = (
 export interface ArmGrantOptions {
   client: Client;
   taskQueue: string;
+  /** Asked to make again what Temporal turns out not to have. */
+  setup: Pick<TemporalSetup, 'mend'>;
+  reportFailure: ReportFailure;
   tracing?: Tracing;
 }
 
-export function createArmGrant({ client, taskQueue, tracing = noTracing }: ArmGrantOptions): ArmGrant {
+export function createArmGrant({
+  client,
+  taskQueue,
+  setup,
+  reportFailure,
+  tracing = noTracing,
+}: ArmGrantOptions): ArmGrant {
   const arm = (grantId: string, deadline: number, typedSearchAttributes: SearchAttributePair[]) =>
     client.withDeadline(deadline, () =>
       client.workflow.executeUpdateWithStart(activate, {
@@ -55,12 +67,15 @@ export function createArmGrant({ client, taskQueue, tracing = noTracing }: ArmGr
       const answer = await tracing.inSpan(span, () =>
         arm(grantId, deadline, attributesOf({ organizationId })).catch((error: unknown) => {
           if (!isUnknownAttribute(error)) throw error;
+          void setup.mend();
           return arm(grantId, deadline, []);
         }),
       );
       // too late for its caller: as if it had not answered
       return answer === 'late' ? 'unanswered' : answer;
     } catch (error) {
+      if (isNamespaceMissing(error)) void setup.mend();
+      reportFailure('start', error, { organizationId, grantId });
       if (isUnanswered(error)) return 'unanswered';
       throw error;
     }
@@ -69,6 +84,8 @@ export function createArmGrant({ client, taskQueue, tracing = noTracing }: ArmGr
 
 /** The engine could not be reached, no worker answered in time, or the workflow ended before it did. */
 const isUnanswered = (error: unknown): boolean =>
+  isNamespaceMissing(error) ||
+  grpcStatusOf(error) !== undefined ||
   error instanceof TemporalServiceError ||
   error instanceof WorkflowUpdateRPCTimeoutOrCancelledError ||
   error instanceof WorkflowUpdateFailedError;

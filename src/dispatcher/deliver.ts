@@ -1,9 +1,7 @@
 import type { Client } from '@temporalio/client';
 import type { SearchAttributePair } from '@temporalio/common';
 import { sql } from 'kysely';
-import type { Logger } from 'pino';
 import { type Database, rows } from '../database.ts';
-import { codeOf } from '../error-code.ts';
 import { noTracing, type Tracing } from '../tracing/tracing.ts';
 import {
   changed,
@@ -12,7 +10,10 @@ import {
   terminateSessionsWorkflow,
   terminationWorkflowId,
 } from '../workflows/messages.ts';
-import { attributesOf, isUnknownAttribute } from './search-attributes.ts';
+import { isNamespaceMissing, isUnknownAttribute } from './engine-failure.ts';
+import type { ReportFailure } from './report-failures.ts';
+import { attributesOf } from './search-attributes.ts';
+import type { TemporalSetup } from './temporal-setup.ts';
 
 export type DecisionKind = 'termination' | 'grant';
 /** A decision as whoever has read its row last knows it. */
@@ -31,7 +32,9 @@ export interface DeliverOptions {
   database: Database;
   client: Client;
   taskQueue: string;
-  logger: Logger;
+  /** Asked to make again what Temporal turns out not to have. */
+  setup: Pick<TemporalSetup, 'mend'>;
+  reportFailure: ReportFailure;
   /** Bound of one attempt; Temporal's own retries are inside it. */
   timeoutMs?: number;
   tracing?: Tracing;
@@ -39,19 +42,20 @@ export interface DeliverOptions {
 
 const table = { termination: sql.table('terminations'), grant: sql.table('support_access_grants') };
 
-/** Where the namespace does not know our search attributes, they are left out for this long: a worker creates them at its start. */
+/** Where the namespace does not know our search attributes, they are left out for this long, or until they have been made. */
 const WITHOUT_ATTRIBUTES_MS = 60_000;
 
 /**
  * Signals-with-start, whether or not a workflow exists: a closed run never blocks it, and a second delivery changes
  * nothing. Then `delivered_revision` is written as the revision that was known before it was sent: a decision that came
- * in between is delivered again, when it said itself; the delivery of an earlier one puts nothing off.
+ * in between is delivered again. When to look next is set by the latest decision alone: of an earlier one that arrives late nothing is put off.
  */
 export function createDeliver({
   database,
   client,
   taskQueue,
-  logger,
+  setup,
+  reportFailure,
   timeoutMs = 500,
   tracing = noTracing,
 }: DeliverOptions): Deliver {
@@ -81,6 +85,7 @@ export function createDeliver({
       } catch (error) {
         if (!isUnknownAttribute(error)) throw error;
         plainUntil = Date.now() + WITHOUT_ATTRIBUTES_MS;
+        void setup.mend().then((isThere) => isThere && (plainUntil = 0));
         await signal(decision, []);
       }
       await rows(
@@ -92,10 +97,8 @@ export function createDeliver({
       );
       return true;
     } catch (error) {
-      logger.warn(
-        { [`${decision.kind}Id`]: decision.id, error: codeOf(error) },
-        'a decision could not be delivered yet',
-      );
+      if (isNamespaceMissing(error)) void setup.mend();
+      reportFailure('deliver', error, { [`${decision.kind}Id`]: decision.id });
       return false;
     }
   };

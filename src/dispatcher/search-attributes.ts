@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import { isGrpcServiceError, ServiceError as TemporalServiceError } from '@temporalio/client';
 import { defineSearchAttributeKey, type SearchAttributePair, SearchAttributeType } from '@temporalio/common';
 import { searchAttributeNames } from '../workflows/messages.ts';
 
@@ -33,13 +32,3 @@ export const attributesOf = ({
   { key: organizationKey, value: keyword(organizationId) },
   ...(scope === undefined ? [] : [{ key: scopeKey, value: keyword(scope) }]),
 ];
-
-const INVALID_ARGUMENT = 3; // gRPC status code
-
-/** Whether a start was refused because the namespace does not know our search attributes (yet): it is worth another try without. */
-export const isUnknownAttribute = (error: unknown): boolean => {
-  const cause = error instanceof TemporalServiceError ? error.cause : error;
-  if (!isGrpcServiceError(cause)) return false;
-  const code: number = cause.code;
-  return code === INVALID_ARGUMENT && /search attribute/i.test(cause.details);
-};

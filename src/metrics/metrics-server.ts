@@ -8,8 +8,13 @@ export interface MetricsServerOptions {
   registry: Registry;
   /** Where the Temporal SDK shows its own metrics, in this process; they become part of the page. */
   temporalMetricsUrl?: string;
-  /** Whether the process takes work. */
-  isReady: () => boolean;
+  /** Whether the process takes work; never rejects. */
+  readiness: () => Promise<ProcessReadiness> | ProcessReadiness;
+}
+
+/** `degraded`: it takes work, and something is amiss. What else it says is shown as it is. */
+export interface ProcessReadiness {
+  status: 'ready' | 'degraded' | 'starting' | 'unavailable';
 }
 
 export interface MetricsServer {
@@ -44,12 +49,16 @@ async function answer(
   const page = (status: number, text: string, type = 'application/json') =>
     void response.writeHead(status, { 'content-type': type, 'x-content-type-options': 'nosniff' }).end(text);
   if (path === '/healthz') return page(200, '{"status":"alive"}');
-  if (path === '/readyz')
-    return options.isReady() ? page(200, '{"status":"ready"}') : page(503, '{"status":"starting"}');
+  if (path === '/readyz') {
+    const readiness = await options.readiness();
+    return page(takesWork(readiness) ? 200 : 503, JSON.stringify(readiness));
+  }
   if (path !== '/metrics') return page(404, '{}');
   const [own, temporal] = await Promise.all([options.registry.metrics(), temporalMetrics(options.temporalMetricsUrl)]);
   page(200, own + temporal, options.registry.contentType);
 }
+
+const takesWork = ({ status }: ProcessReadiness): boolean => status === 'ready' || status === 'degraded';
 
 /** The SDK exports by itself only; one page for both is one target to scrape. Empty where it cannot be had. */
 async function temporalMetrics(url: string | undefined): Promise<string> {

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, inject } from 'vitest';
@@ -14,6 +14,8 @@ export interface OwnTemporal {
   kill9(): Promise<void>;
   /** The same server again: same address, same workflows. */
   start(): Promise<void>;
+  /** Kills it; an empty one takes its place, at the same address, with these namespaces and no search attribute. */
+  replace(namespaces?: readonly string[]): Promise<void>;
   /** Still there, and silent: connections hang. */
   pause(): void;
   resume(): void;
@@ -25,32 +27,41 @@ export function useOwnTemporal(extraArgs: readonly string[] = []): OwnTemporal {
   let port = 0;
   let server: Temporal | undefined;
   const signal = (name: NodeJS.Signals) => server && process.kill(server.pid, name);
+  const launch = async (namespace: string, more: readonly string[]) => {
+    // connections of a killed server linger for a moment
+    await eventually(
+      () => isFree(port),
+      (free) => free,
+    );
+    server = await startTemporal({
+      cli: inject('temporalCli'),
+      port,
+      namespace,
+      dbFile: join(directory, 'temporal.db'),
+      extraArgs: [...extraArgs, ...more],
+    });
+  };
   const self: OwnTemporal = {
     async environment() {
       port = await freePort();
       await self.start();
       return { TEMPORAL_ADDRESS: `127.0.0.1:${port}` };
     },
-    async start() {
-      // connections of a killed server linger for a moment
-      await eventually(
-        () => isFree(port),
-        (free) => free,
-      );
-      server = await startTemporal({
-        cli: inject('temporalCli'),
-        port,
-        namespace: 'default',
-        dbFile: join(directory, 'temporal.db'),
-        extraArgs,
-      });
-    },
+    start: () => launch('default', []),
     async stop() {
       await server?.stop();
     },
     async kill9() {
       signal('SIGKILL');
       if (server) await endsWithin(server.identity, 5_000);
+    },
+    async replace([namespace = 'default', ...others] = []) {
+      await self.kill9();
+      for (const file of readdirSync(directory)) rmSync(join(directory, file));
+      await launch(
+        namespace,
+        others.flatMap((name) => ['--namespace', name]),
+      );
     },
     pause: () => void signal('SIGSTOP'),
     resume: () => void signal('SIGCONT'),

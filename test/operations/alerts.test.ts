@@ -8,6 +8,7 @@ import { createShowClock } from '../../src/metrics/database-clock.ts';
 import { createDatabaseFailures } from '../../src/metrics/database-failures.ts';
 import { createRegistry } from '../../src/metrics/create-registry.ts';
 import { measuredDeliver } from '../../src/metrics/deliveries.ts';
+import { createCountEngineFailure } from '../../src/metrics/engine-failures.ts';
 import { createCountFound } from '../../src/metrics/found-chains.ts';
 import { registerSigningKeys } from '../../src/metrics/signing-keys.ts';
 import { createCountRemoved } from '../../src/metrics/retention-metrics.ts';
@@ -28,6 +29,7 @@ async function shown(): Promise<string[]> {
   createDatabaseFailures().register(registry);
   createCountFound(registry);
   registerSigningKeys(registry, () => []);
+  createCountEngineFailure(registry);
   createCountRemoved(registry);
   measuredAuthModule({} as never, registry);
   measuredDeliver(() => Promise.resolve(true), registry);

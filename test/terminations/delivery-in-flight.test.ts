@@ -7,6 +7,7 @@ import { useStack } from '../harness/stack.ts';
 import { signIn, terminate } from '../harness/terminations.ts';
 import { type Database, openDatabase } from '../../src/database.ts';
 import { createDeliver, type Decision } from '../../src/dispatcher/deliver.ts';
+import { createReportFailure } from '../../src/dispatcher/report-failures.ts';
 
 // neither the API nor a worker delivers: what is delivered, the test has delivered
 const stack = useStack({ worker: false, environment: { TEMPORAL_ADDRESS: '127.0.0.1:9' } });
@@ -40,8 +41,9 @@ function deliverHeld(decision: Decision) {
     },
   });
   const { taskQueue } = stack.config.temporal;
-  const logger = pino({ level: 'silent' });
-  const deliver = createDeliver({ database, client, taskQueue, logger, timeoutMs: 30_000 });
+  const reportFailure = createReportFailure(pino({ level: 'silent' }));
+  const setup = { mend: () => Promise.resolve(true) };
+  const deliver = createDeliver({ database, client, taskQueue, setup, reportFailure, timeoutMs: 30_000 });
   return { delivered: deliver(decision), taken: taken.promise, letAnswer: answer.resolve };
 }
 
