@@ -3,14 +3,13 @@ import { Client, Connection, defaultGrpcRetryOptions, makeGrpcRetryInterceptor }
 import { sql } from 'kysely';
 import type { Logger } from 'pino';
 import { createActivities } from './activities/index.ts';
+import { createApiReadiness } from './api-readiness.ts';
 import { createCallSlots } from './auth-module/call-slots.ts';
 import { createHttpAuthModule } from './auth-module/http-auth-module.ts';
 import { limitedAuthModule } from './auth-module/limited-auth-module.ts';
-import { probeAuthModule } from './auth-module/probe-auth-module.ts';
 import type { Config } from './config.ts';
 import { type Database, openDatabase, row } from './database.ts';
 import { warnOfLostSettings } from './database/lost-settings.ts';
-import { codeOf } from './error-code.ts';
 import { createReportFailure } from './dispatcher/report-failures.ts';
 import { createTemporalSetup } from './dispatcher/temporal-setup.ts';
 import { createDeliver } from './dispatcher/deliver.ts';
@@ -52,48 +51,6 @@ const createAuthModule = ({ authModule: { url, token, timeoutMs } }: Config, tra
     createHttpAuthModule({ url, token, timeoutMs, traceparent: () => tracing.carrier()?.traceparent }),
     tracing,
   );
-
-const READINESS_TIMEOUT_MS = 1_000;
-type DependencyState = { status: 'up' | 'down'; detail?: string };
-
-/** Names each dependency and its state; the API is ready for what it can do as long as the database answers. */
-const createReadiness = (config: Config, database: Database, connection: Connection) => {
-  const authModule = createAuthModule(config);
-  const settle = async (check: () => Promise<unknown>): Promise<DependencyState> => {
-    try {
-      const answer = await Promise.race([check(), rejectAfter(READINESS_TIMEOUT_MS)]);
-      return typeof answer === 'string' ? { status: 'down', detail: answer } : { status: 'up' };
-    } catch (error) {
-      return { status: 'down', detail: codeOf(error) };
-    }
-  };
-  return async (): Promise<Record<'database' | 'temporal' | 'authModule', DependencyState>> => {
-    const [databaseState, temporalState, authModuleState] = await Promise.all([
-      settle(() => judgeDatabase(database)),
-      settle(() =>
-        connection.withDeadline(Date.now() + READINESS_TIMEOUT_MS, () =>
-          connection.workflowService.describeNamespace({ namespace: config.temporal.namespace }),
-        ),
-      ),
-      settle(() => probeAuthModule(authModule, AbortSignal.timeout(READINESS_TIMEOUT_MS))),
-    ]);
-    return { database: databaseState, temporal: temporalState, authModule: authModuleState };
-  };
-};
-
-/** What is wrong with it, if anything: where it only reads, lists and checks go on, and nothing can be ended. */
-async function judgeDatabase({ pool }: Database): Promise<'read-only' | undefined> {
-  const found = await row<{ read_only: boolean }>(
-    pool,
-    sql`select current_setting('transaction_read_only') = 'on' as read_only, exists (select from organizations) as used`,
-  );
-  return found?.read_only === true ? 'read-only' : undefined;
-}
-
-const rejectAfter = (ms: number): Promise<never> =>
-  new Promise((_, reject) => {
-    setTimeout(reject, ms, new Error('timed out')).unref();
-  });
 
 /** A request that waits longer for a lock, of a schema change say, is answered 503: it may be tried again. */
 const REQUEST_LOCK_TIMEOUT_MS = 2_000;
@@ -146,7 +103,7 @@ export async function buildApiDependencies(
     database,
     metrics,
     auditKeys: signer?.publicKeys,
-    readiness: createReadiness(config, database, connection),
+    readiness: createApiReadiness({ database, connection, namespace, authModule: createAuthModule(config) }),
     cursorKey: async () =>
       (await row<{ key: Buffer }>(database.pool, sql`select key from service_keys where name = 'cursor'`))?.key ??
       Promise.reject(new Error('the schema has no cursor key')),
