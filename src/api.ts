@@ -52,6 +52,7 @@ export async function startApi(config: Config, logger: Logger): Promise<RunningA
   const { server, drain } = createHttpServer(app);
   reportDropped(server, logger);
   const close = async () => {
+    issuerKeys.stop();
     await dependencies.close();
     await tracing.stop();
   };
@@ -71,7 +72,6 @@ export async function startApi(config: Config, logger: Logger): Promise<RunningA
     url: urlOf(host, port),
     async stop() {
       draining.abort();
-      issuerKeys.stop();
       // leaves a little of the grace for the connections
       await drain(config.shutdownGraceSeconds * 850);
       await pages?.close();
