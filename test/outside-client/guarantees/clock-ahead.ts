@@ -4,7 +4,8 @@ import { machine } from '../people.ts';
 import { event, record } from '../session-events.ts';
 import type { Service } from '../service.ts';
 
-const aheadSeconds = 3_600;
+/** A little less than is believed of a sender's clock. */
+const aheadSeconds = 240;
 
 /** An Auth Module whose clock is ahead. The service remembers that, so nothing about fences is asked after it. */
 export function clockAhead(service: Service): void {
