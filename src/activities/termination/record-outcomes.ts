@@ -42,12 +42,17 @@ export async function recordOutcomes(database: Database, o: Outcomes): Promise<v
           settled_at = case when told.outcome <> 'pending' then current_instant() end
         from told where r.organization_id = ${o.organizationId} and r.id = told.id and (r.termination_id is null or (r.outcome = 'pending' and told.outcome <> 'pending'))
         returning new.termination_id, new.outcome, old.termination_id is null as is_new
+      ), held as (
+        -- not "old" of the update: where the row was waited for and the table has a trigger before updates, that is the row of before the wait
+        select s.id, told_sessions.outcome, s.termination_id is null as is_new
+        from told_sessions join sessions s on s.organization_id = ${o.organizationId} and s.id = told_sessions.id
+        where s.termination_id is null or (s.sign_in_outcome = 'pending' and told_sessions.outcome <> 'pending')
+        order by s.id for update of s
       ), sign_ins as (
-        update sessions s set sign_in_outcome = told_sessions.outcome, termination_id = coalesce(s.termination_id, ${o.terminationId}::uuid),
+        update sessions s set sign_in_outcome = held.outcome, termination_id = coalesce(s.termination_id, ${o.terminationId}::uuid),
           ${endedBy(sql`${o.mayBeOver}::boolean`)}
-        from told_sessions, terminations t where t.id = ${o.terminationId}::uuid and s.organization_id = ${o.organizationId} and s.id = told_sessions.id
-          and (s.termination_id is null or (s.sign_in_outcome = 'pending' and told_sessions.outcome <> 'pending'))
-        returning new.termination_id, new.sign_in_outcome as outcome, old.termination_id is null as is_new
+        from held, terminations t where t.id = ${o.terminationId}::uuid and s.organization_id = ${o.organizationId} and s.id = held.id
+        returning new.termination_id, new.sign_in_outcome as outcome, held.is_new
       ), counts as (
         select termination_id, sum(new_chains)::int as new_chains, sum(confirmed)::int as confirmed, sum(dead)::int as dead, sum(new_sessions)::int as new_sessions, sum(ended)::int as ended from (
           select termination_id, is_new::int as new_chains, (outcome = 'invalidated')::int as confirmed, (outcome = 'already-dead')::int as dead, 0 as new_sessions, 0 as ended from chains
