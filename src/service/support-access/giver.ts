@@ -21,9 +21,13 @@ export async function holdGiver(transaction: Transaction, organizationId: string
   }
 }
 
+/** Decided since the grant `g` was written: one range of the index of fences for each scope (a cutoff is never before its decision). */
+const fencedSince = (kind: string, scopeId: string) => `exists (select from terminations t
+  where t.organization_id = g.organization_id and t.scope_kind = '${kind}' and t.scope_id = ${scopeId}
+    and t.cutoff >= g.created_at and t.decided_at >= g.created_at and g.created_by ->> 'sessionId' <> all (t.kept_session_ids))`;
+
 /** Of a grant `g`: the session that it was given in has been ended, by its row, or by a fence since where it has none. */
 export const giverIsEnded = sql.raw<boolean>(`coalesce(
   (select s.over_at is not null from session_states s where s.organization_id = g.organization_id and s.id = g.created_by ->> 'sessionId'),
-  g.created_by ->> 'sessionId' is not null and exists (select from terminations t
-    where t.organization_id = g.organization_id and t.decided_at >= g.created_at and g.created_by ->> 'sessionId' <> all (t.kept_session_ids)
-      and ((t.scope_kind = 'user' and t.scope_id = g.created_by ->> 'id') or (t.scope_kind = 'organization' and t.scope_id = t.organization_id))))`);
+  g.created_by ->> 'sessionId' is not null and
+    (${fencedSince('user', "g.created_by ->> 'id'")} or ${fencedSince('organization', 'g.organization_id')}))`);
